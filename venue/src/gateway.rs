@@ -4,8 +4,8 @@
 //! [queue](ReleaseQueue): however long the venue takes nothing, the gateway never holds the ring. After a
 //! restart nothing leaves before the venue was asked about every order [in doubt](OrderInDoubt).
 //!
-//! When the journal is poisoned, or when the gateway is stopped although the end of the bus was not requested,
-//! it asks the venue to [cancel everything](Venue::cancel_all).
+//! When the journal is poisoned, or when the gateway is stopped although the end of the bus was not
+//! requested, it asks the venue to [cancel everything](Venue::cancel_all).
 
 use crate::bounds::{EARLY_CANCELS_MAX, EMERGENCY_TRIES_MAX, GATEWAY_SCAN_MAX};
 use crate::counters::GatewayCounters;

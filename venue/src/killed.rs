@@ -352,14 +352,14 @@ mod tests {
             })
         }
 
-        fn told(&self) -> KilledOrders {
+        fn folded(&self) -> KilledOrders {
             let mut killed = KilledOrders::new(CancelScope::ACCOUNT, 7, Sequence(self.switch));
             self.log.frames().for_each(|frame| killed.on_event(&frame));
             killed
         }
 
         fn ends(&self) -> Vec<(u64, Option<OrderEnd>)> {
-            let orders = self.told().orders().into_iter();
+            let orders = self.folded().orders().into_iter();
             orders.map(|order| (order.client_order_id, order.end.map(|(end, _)| end))).collect()
         }
     }
@@ -377,7 +377,7 @@ mod tests {
         story.filled(partly, 3, 2, 8);
         story.log.push(&OrderReleased { through_sequence: left.into(), ..OrderReleased::NULL });
         story.engage();
-        assert!(!story.told().is_done());
+        assert!(!story.folded().is_done());
         story.filled(partly, 3, 3, 5);
         story.filled(full, 4, 10, 0);
         story.log.push(&OrderDropped {
@@ -388,9 +388,9 @@ mod tests {
         });
         story.cancelled(dropped, 2);
         story.cancelled(left, 1);
-        assert_eq!(story.told().working(), 1);
+        assert_eq!(story.folded().working(), 1);
         let last = story.cancelled(partly, 3);
-        let killed = story.told();
+        let killed = story.folded();
         assert!(killed.is_done());
         assert_eq!(
             story.ends(),
@@ -414,7 +414,7 @@ mod tests {
         story.log.push_body(NewOrder::TEMPLATE_ID, NewOrder::BLOCK_LENGTH, &order_body(&other));
         story.engage();
         story.order(2);
-        assert!(story.told().is_done());
+        assert!(story.folded().is_done());
         assert_eq!(story.ends(), []);
     }
 
@@ -437,7 +437,7 @@ mod tests {
         let mut buffer = [0; 256];
         let body = refused.encode(&mut buffer, b"").unwrap();
         story.log.push_body(ReplaceRejected::TEMPLATE_ID, ReplaceRejected::BLOCK_LENGTH, body);
-        assert!(story.told().is_done());
+        assert!(story.folded().is_done());
     }
 
     #[test]
@@ -456,7 +456,7 @@ mod tests {
         });
         assert_eq!(story.ends(), [(1, Some(OrderEnd::Replaced(Sequence(replacement)))), (2, None)]);
         story.cancelled(replacement, 2);
-        assert!(story.told().is_done());
+        assert!(story.folded().is_done());
     }
 
     #[test]
@@ -476,6 +476,6 @@ mod tests {
         let body = refused.encode(&mut buffer, b"").unwrap();
         let id = stele_wire::messages::CancelRejected::TEMPLATE_ID;
         story.log.push_body(id, stele_wire::messages::CancelRejected::BLOCK_LENGTH, body);
-        assert_eq!((story.told().working(), story.ends()), (1, vec![(1, None)]));
+        assert_eq!((story.folded().working(), story.ends()), (1, vec![(1, None)]));
     }
 }

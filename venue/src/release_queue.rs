@@ -1,8 +1,8 @@
 //! The orders and cancels that have not left yet, and the decisions about them.
 //!
 //! ```text
-//! log ─> order, replacement, quote ─> ORDERS   each waits for its watermark, in the order of the log ──┐
-//!     ─> cancel                    ─> CANCELS  each waits for `durable` only ──────────────────────────┴─> venue
+//! log ─> order, replacement, quote ─> ORDERS   each waits for its watermark, in the log's order ──┐
+//!     ─> cancel                    ─> CANCELS  each waits for `durable` only ─────────────────────┴─> venue
 //!            └ names an order that waits: both are dropped ─┐
 //!     ─> kill switch ─ drops what waits in its scope ───────┴─> DROPS ─> log
 //! ```

@@ -178,12 +178,12 @@ mod tests {
 
     /// A log and what it says.
     #[derive(Default)]
-    struct Told {
+    struct Story {
         log: Log,
         releases: Releases,
     }
 
-    impl Told {
+    impl Story {
         fn push<M: stele_wire::codec::Message>(&mut self, message: &M) {
             self.log.push(message);
             self.releases.on_event(&self.log.last());
@@ -215,62 +215,65 @@ mod tests {
 
     #[test]
     fn a_release_covers_everything_before_it_except_what_was_dropped() {
-        let mut told = Told::default();
-        told.dropped(102, 104);
-        told.released(4, 103);
-        assert_eq!(told.left(&[101, 102, 103, 104]), [Some(true), Some(false), Some(true), None]);
+        let mut story = Story::default();
+        story.dropped(102, 104);
+        story.released(4, 103);
+        assert_eq!(story.left(&[101, 102, 103, 104]), [Some(true), Some(false), Some(true), None]);
         let cause = Sequence(104);
         let dropped = Departure::Dropped { cause, reason: DropReason::CANCELLED };
-        assert_eq!(told.releases.departure(Sequence(102)), Some(dropped));
+        assert_eq!(story.releases.departure(Sequence(102)), Some(dropped));
     }
 
     #[test]
     fn a_cancel_that_overtook_has_left_and_the_orders_before_it_have_not() {
-        let mut told = Told::default();
-        told.released(4, 100);
-        told.cancel_released(4, 103);
-        assert_eq!(told.left(&[100, 101, 102, 103, 104]), [Some(true), None, None, Some(true), None]);
-        told.released(4, 104);
-        assert_eq!(told.left(&[101, 103, 104]), [Some(true); 3]);
-        assert!(told.releases.early.is_empty(), "the prefix covers it");
+        let mut story = Story::default();
+        story.released(4, 100);
+        story.cancel_released(4, 103);
+        assert_eq!(story.left(&[100, 101, 102, 103, 104]), [Some(true), None, None, Some(true), None]);
+        story.released(4, 104);
+        assert_eq!(story.left(&[101, 103, 104]), [Some(true); 3]);
+        assert!(story.releases.early.is_empty(), "the prefix covers it");
     }
 
     #[test]
     fn each_gateway_has_its_own_prefix() {
-        let mut told = Told::default();
-        told.cancel_released(5, 90);
-        told.released(4, 100);
-        assert_eq!(told.releases.early.len(), 1, "gateway 5 has not passed it");
-        told.released(5, 95);
-        assert_eq!((told.releases.through(4), told.releases.through(5)), (Sequence(100), Sequence(95)));
-        assert_eq!(told.releases.through(6), Sequence(0));
-        assert!(told.releases.early.is_empty());
+        let mut story = Story::default();
+        story.cancel_released(5, 90);
+        story.released(4, 100);
+        assert_eq!(story.releases.early.len(), 1, "gateway 5 has not passed it");
+        story.released(5, 95);
+        assert_eq!((story.releases.through(4), story.releases.through(5)), (Sequence(100), Sequence(95)));
+        assert_eq!(story.releases.through(6), Sequence(0));
+        assert!(story.releases.early.is_empty());
     }
 
     #[test]
     fn a_release_of_a_later_epoch_says_nothing_about_the_orders_that_an_earlier_one_left_open() {
-        let mut told = Told::default();
-        let start = |told: &mut Told| told.push(&SessionStart::NULL);
+        let mut story = Story::default();
+        let start = |story: &mut Story| story.push(&SessionStart::NULL);
         for _ in 1..=9 {
-            told.log.push(&stele_wire::messages::NewOrder::NULL);
+            story.log.push(&stele_wire::messages::NewOrder::NULL);
         }
-        told.released(4, 3);
-        told.dropped(5, 8);
-        start(&mut told);
-        told.released(4, 12);
-        assert_eq!(told.left(&[3, 4, 5, 6, 11, 12]), [Some(true), None, Some(false), None, None, Some(true)]);
-        start(&mut told);
-        start(&mut told);
-        told.released(4, 20);
-        let order = told.log.frames().count() as u64;
-        assert_eq!(told.left(&[12, 13, 14, order]), [Some(true), None, None, Some(true)]);
+        story.released(4, 3);
+        story.dropped(5, 8);
+        start(&mut story);
+        story.released(4, 12);
+        assert_eq!(
+            story.left(&[3, 4, 5, 6, 11, 12]),
+            [Some(true), None, Some(false), None, None, Some(true)]
+        );
+        start(&mut story);
+        start(&mut story);
+        story.released(4, 20);
+        let order = story.log.frames().count() as u64;
+        assert_eq!(story.left(&[12, 13, 14, order]), [Some(true), None, None, Some(true)]);
     }
 
     #[test]
     fn what_was_dropped_is_kept_until_it_is_forgotten() {
-        let mut told = Told::default();
-        told.dropped(102, 104);
-        told.releases.forget(Sequence(102));
-        assert_eq!(told.releases, Releases::default());
+        let mut story = Story::default();
+        story.dropped(102, 104);
+        story.releases.forget(Sequence(102));
+        assert_eq!(story.releases, Releases::default());
     }
 }
