@@ -168,6 +168,7 @@ impl<'a> Prepared<'a> {
             shared: directory.map(|directory| crate::shared_directory::shard(directory, plan)).transpose()?,
             outside: outside(config, plan.id)?,
             host,
+            strategies: strategies.iter().map(|planned| (planned.id, planned.config.name.clone())).collect(),
             exchange,
             release,
             snapshots,
@@ -289,7 +290,7 @@ fn resumable(host: &Host, wanted: &[PlannedStrategy]) -> BTreeSet<u16> {
         host.strategies().any(|hosted| {
             hosted.id == wanted.id
                 && hosted.state != StrategyState::Failed
-                && (hosted.name, hosted.definition) == (&*wanted.config.name, &*wanted.parameters)
+                && hosted.standing.is_resumed_by(&wanted.config.name, &wanted.parameters)
         })
     };
     wanted.iter().filter(is_same).map(|wanted| wanted.id).collect()

@@ -12,14 +12,14 @@ use stele_journal::{Journal, JournalOptions, TrailReader};
 use stele_replay::StrategySubmission;
 use stele_risk::{Risk, RiskLimits};
 use stele_strategies::registry::Registry;
-use stele_strategies::{AgentOptions, Host, StrategyAgent};
+use stele_strategies::{AgentOptions, Host, Standing, StrategyAgent};
 use stele_venue::paper_exchange::{PaperExchange, PaperOptions};
 use stele_venue::{OrderGateway, PaperVenue};
 use stele_wire::codec::text_field;
 use stele_wire::frame::seal;
 use stele_wire::messages::{
     BookLevel, Boolean, EndReason, InstrumentDefinition, MarketFlags, NewOrder, OrderType, RiskLimit,
-    SchemaText, Side, SnapshotTaken, StrategyDefinition, TimeInForce,
+    SchemaText, Side, SnapshotTaken, StrategyAct, StrategyCommand, StrategyDefinition, TimeInForce,
 };
 use stele_wire::units::{Epoch, Nanos, Position, Sequence};
 use zerocopy::little_endian::{I64, U16, U32, U64};
@@ -184,6 +184,43 @@ impl Rig {
         let body = order.encode(&mut buffer, [], &[], &[]).unwrap();
         self.control.sink().offer(NewOrder::TEMPLATE_ID, body, NOT_RECEIVED).unwrap();
         self.settle();
+    }
+
+    /// Logs a command of an operator for the strategy, which replaces the parameters that it runs with.
+    pub(crate) fn command(&mut self, act: StrategyAct, parameters: &str) {
+        self.submit_command(act, parameters);
+        self.settle();
+    }
+
+    /// As `command`, without waiting until the strategy has seen it.
+    pub(crate) fn submit_command(&mut self, act: StrategyAct, parameters: &str) {
+        let sets = act == StrategyAct::SET_PARAMETERS;
+        let command = StrategyCommand {
+            strategy: U16::new(STRATEGY),
+            party: U32::new(12),
+            approved_by: U32::new(7),
+            act,
+            previous: U64::new(if sets { self.standing().parameters_at.0 } else { 0 }),
+            ..StrategyCommand::NULL
+        };
+        let logged = self.control.publish(&command, |writer| {
+            writer.data::<U16>(parameters.as_bytes())?;
+            writer.data::<U16>(b"a test")
+        });
+        logged.unwrap();
+    }
+
+    /// What the host knows about the strategy.
+    pub(crate) fn standing(&self) -> Standing {
+        let hosted = self.strategies.host().strategies().find(|hosted| hosted.id == STRATEGY);
+        hosted.expect("it is defined").standing.clone()
+    }
+
+    /// The number of orders that were not sent because the strategy was paused, and of commands ignored.
+    pub(crate) fn suppressed_and_ignored(&self) -> (u64, u64) {
+        let host = self.strategies.host();
+        let suppressed = host.strategies().map(|hosted| hosted.record.suppressed()).sum();
+        (suppressed, host.ignored_commands())
     }
 
     /// Sets a limit.
