@@ -47,7 +47,7 @@ fn next_session(path: &Path, epoch: u32) -> Rig {
 fn first_session(path: &Path) -> Rig {
     let mut rig = Rig::open_with(path, 1, None, SEGMENT);
     rig.begin("ma-cross", PARAMETERS, false);
-    rig.market(1, 60);
+    rig.market(1, 120);
     rig.fill();
     rig.submit_command(StrategyAct::PAUSE, "");
     rig.market(2, 60);
@@ -55,11 +55,11 @@ fn first_session(path: &Path) -> Rig {
     rig.fill();
     rig.command(StrategyAct::SET_PARAMETERS, OTHERS);
     rig.command(StrategyAct::RESUME, "");
-    rig.market(3, 60);
+    rig.market(3, 120);
     rig.fill();
     rig.command(StrategyAct::SET_PARAMETERS, MORE);
     rig.command(StrategyAct::SET_PARAMETERS, "fast = 7\nslow = 2\n");
-    rig.market(4, 60);
+    rig.market(4, 120);
     assert_eq!(rig.suppressed_and_ignored().1, 1, "contradicting parameters were logged");
     assert_eq!(rig.standing().parameters, MORE);
     rig
@@ -88,7 +88,8 @@ fn a_run_with_commands_equals_its_replay_and_no_order_is_decided_while_it_is_pau
     let (orders, commands) = orders_and_commands(folder.path());
     let [paused, _, resumed, changed, _] = commands[..] else { panic!("{commands:?}") };
     let within = |from: u64, to: u64| orders.iter().filter(move |(at, _)| (from..to).contains(at));
-    assert!(within(0, paused).count() > 3 && within(resumed, changed).count() > 3);
+    let counts = [within(0, paused).count(), within(resumed, changed).count()];
+    assert!(counts.iter().all(|count| *count > 3), "{counts:?} orders");
     assert_eq!(within(paused, resumed).count(), 0, "{orders:?}, paused at {paused}");
     assert!(within(resumed, changed).any(|(_, quantity)| *quantity % 2 == 0), "two of each at first");
     assert!(within(changed, u64::MAX).any(|(_, quantity)| *quantity >= 3), "then three");

@@ -10,6 +10,7 @@
 //! | `stele.toml`, `never.toml` | a configuration; one that takes no snapshots |
 //! | `shards.toml`, `examples/shards.toml` | the file of the repository |
 //! | `--case` of `hold release` | a case with a hold |
+//! | `PROPOSAL` | the last limit that was proposed on the trail |
 //! | `BUS`, or a bus without a name | a bus that runs for the whole test |
 //! | `imbalance` and its `ratio`, the strategy of one's own in a page | ma-cross and its `fast` |
 //! | `cargo run … --` | the program |
@@ -33,6 +34,8 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 use stele_bus::FoundBus;
+use stele_journal::TrailReader;
+use stele_wire::messages::LimitProposed;
 
 /// The seconds of a run or a demo that would take longer.
 const SECONDS: &str = "0.3";
@@ -115,6 +118,18 @@ impl Prepared {
         });
         name
     }
+}
+
+/// The sequence of the last proposal on the trail.
+fn last_proposal(trail: &Path) -> u64 {
+    let mut reader = TrailReader::open(trail).expect("a line before this one made a proposal");
+    let mut last = None;
+    while let Some(entry) = reader.read_next().unwrap() {
+        if entry.frame.template_id() == LimitProposed::TEMPLATE_ID {
+            last = Some(entry.frame.sequence().0);
+        }
+    }
+    last.expect("a line before this one made a proposal")
 }
 
 fn spawn(words: &[&str]) -> Child {
@@ -216,6 +231,9 @@ impl<'a> Sandbox<'a> {
             if word == "BUS" {
                 self.prepared.bus().clone_into(word);
             }
+            if word == "PROPOSAL" {
+                *word = last_proposal(&self.path("trail")).to_string();
+            }
         }
         self.make_named(command);
         self.take_feed(command);
@@ -251,7 +269,7 @@ impl<'a> Sandbox<'a> {
         {
             command.words.insert(2, bus().to_owned());
         }
-        if ["kill-switch", "limit"].iter().any(|name| command.is(name))
+        if ["kill-switch", "limit", "strategy"].iter().any(|name| command.is(name))
             && !command.has("--trail")
             && !command.has("--bus")
         {
