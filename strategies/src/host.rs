@@ -7,8 +7,8 @@
 //! - `SessionStart`: everything about this shard's own market is dropped, and every strategy is suspended.
 //! - `StrategyDefinition`: with `isResumed` false, a new instance starts; it replaces one with the same id,
 //!   whose open orders are cancelled. With `isResumed` true, the suspended instance continues.
-//! - `StrategyCommand`: an operator pauses the strategy, resumes it, or sets other parameters ([`Standing`]). A
-//!   paused strategy is called for every event; its cancels, timers and alerts are sent, its new orders and
+//! - `StrategyCommand`: an operator pauses the strategy, resumes it, or sets other parameters ([`Standing`]).
+//!   A paused strategy is called for every event; its cancels, timers and alerts are sent, its new orders and
 //!   replacements are not. A command that does not apply changes nothing and is counted.
 //! - `KillSwitch`: when engaged for a strategy, its account, its algorithm or everything, the strategy is
 //!   halted and the sequencer cancels its open orders; when released, the strategy starts again.

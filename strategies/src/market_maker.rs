@@ -10,8 +10,8 @@
 //! `q` counts orders: the position divided by `quantity`. `σ²` is measured as an exponentially weighted
 //! average of the mid's squared moves per time. At `T` the next horizon begins. Bids are rounded down to the
 //! tick, offers up, and neither takes liquidity. All arithmetic is in integers except `(2/γ) ln(1 + γ/k)`,
-//! which is computed from the parameters alone by the `libm` crate and rounded to 1e-9, so it is the same on every
-//! machine.
+//! which is computed from the parameters alone by the `libm` crate and rounded to 1e-9, so it is the same on
+//! every machine.
 
 use crate::by_instrument::ByInstrument;
 use crate::order::{Order, OrderState};

@@ -139,8 +139,8 @@ impl StrategyTester {
         self
     }
 
-    /// Feeds a command of an operator for the strategy; `parameters` is empty unless it sets them. It replaces
-    /// the parameters that the strategy runs with.
+    /// Feeds a command of an operator for the strategy; `parameters` is empty unless it sets them. It
+    /// replaces the parameters that the strategy runs with.
     pub fn command(&mut self, act: StrategyAct, parameters: &str) -> &mut Self {
         let sets = act == StrategyAct::SET_PARAMETERS;
         let previous = if sets { self.strategy().standing.parameters_at.0 } else { 0 };

@@ -17,6 +17,7 @@ mod keep;
 mod kill;
 mod live_seal;
 mod new_strategy;
+mod operator;
 mod other_streams;
 mod perf;
 mod running;

@@ -18,7 +18,7 @@ pub struct OperatorAct {
     pub act: String,
     /// Who did it, by party number.
     pub by: u32,
-    /// Who approved it, by party number; none where nobody was named.
+    /// Who approved it, by party number; none where no approver is named.
     pub approved_by: Option<u32>,
     /// The user that the operating system named for the process that asked; none where it was not verified.
     pub caller_user: Option<u32>,
