@@ -13,9 +13,9 @@ mod proof;
 mod records;
 mod strategies;
 
-pub(crate) use flags::{AccessArgs, ActArgs, OutputArgs, PeopleArgs, ReportArgs};
 #[cfg(test)]
 pub(crate) use flags::ConfigArgs;
+pub(crate) use flags::{AccessArgs, ActArgs, OutputArgs, PeopleArgs, ReportArgs};
 pub(crate) use installation::{CompletionsArgs, ManArgs};
 pub(crate) use latency::{DoctorArgs, PerfArgs};
 pub(crate) use operation::{

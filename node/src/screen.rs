@@ -105,7 +105,10 @@ fn alarms(shard: &ShardStats, lines: &mut Vec<Line<'static>>) {
     }
     for strategy in shard.strategies.iter().filter(|strategy| strategy.is_paused) {
         let (id, name) = (strategy.id, &strategy.name);
-        alarm_line(format!("strategy {id} {name} is paused: {} orders not sent", grouped(strategy.suppressed)));
+        alarm_line(format!(
+            "strategy {id} {name} is paused: {} orders not sent",
+            grouped(strategy.suppressed)
+        ));
     }
     if shard.commands_ignored > 0 {
         alarm_line(format!("{} commands of operators did not apply", grouped(shard.commands_ignored)));

@@ -181,9 +181,7 @@ impl Topology {
 
         let options = AgentOptions { sample_every: parts.sample_every, ..AgentOptions::default() };
         let mut strategies = StrategyAgent::new(options, parts.host, decided, orders, UtcClock::new());
-        strategies
-            .register_counters(counters, shard, &parts.strategies)
-            .map_err(Failure::environment)?;
+        strategies.register_counters(counters, shard, &parts.strategies).map_err(Failure::environment)?;
         let outcome = strategies.results();
         let mut venue = PaperVenue::new(parts.exchange, traded, reports);
         venue.register_counters(counters, shard).map_err(Failure::environment)?;

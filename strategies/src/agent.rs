@@ -6,8 +6,8 @@ use hdrhistogram::Histogram;
 use std::sync::{Arc, OnceLock};
 use stele_bus::counters::table;
 use stele_bus::{
-    Agent, AgentError, Clock, Counter, CounterError, CounterLabels, Counters, Event, GatingConsumer, NOT_RECEIVED,
-    Publisher, Refusal, template,
+    Agent, AgentError, Clock, Counter, CounterError, CounterLabels, Counters, Event, GatingConsumer,
+    NOT_RECEIVED, Publisher, Refusal, template,
 };
 use zerocopy::FromBytes;
 use zerocopy::little_endian::U32;

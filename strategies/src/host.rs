@@ -246,10 +246,15 @@ impl Host {
             return Err("there is no instance to resume: define the strategy with isResumed false".into());
         };
         if !seat.standing.is_resumed_by(name, parameters) {
-            return Err(format!("{} cannot be resumed under another name or with other parameters", seat.standing.name));
+            return Err(format!(
+                "{} cannot be resumed under another name or with other parameters",
+                seat.standing.name
+            ));
         }
         match seat.state {
-            StrategyState::Failed => return Err(format!("{} failed and cannot be resumed", seat.standing.name)),
+            StrategyState::Failed => {
+                return Err(format!("{} failed and cannot be resumed", seat.standing.name));
+            }
             StrategyState::Suspended => {
                 seat.record.ids = OrderIds { epoch: self.epoch, given: 0, ..seat.record.ids };
                 seat.state = StrategyState::Running;

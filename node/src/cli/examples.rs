@@ -190,22 +190,16 @@ pub(super) const EXAMPLES: &[(&str, &[Example])] = &[
     (
         "limit propose",
         &[example(
-            "stele limit propose notional 5000000000000 --by 12 --reason \"more capital\"",
+            "stele limit propose notional 6000000000000 --by 12 --reason \"more capital\"",
             "Propose a maximum value of an order; it is not in force yet.",
         )],
     ),
     (
         "limit approve",
-        &[
-            example(
-                "stele limit propose open-orders 100 --strategy 1 --by 12 --reason \"more quotes\" --trail trail",
-                "Propose a limit for the next run, when the bus is not running.",
-            ),
-            example(
-                "stele limit approve PROPOSAL --by 7 --trail trail",
-                "Approve it, as another person; PROPOSAL is the number that `limit propose` printed.",
-            ),
-        ],
+        &[example(
+            "stele limit approve PROPOSAL --by 7 --trail trail",
+            "Approve a limit as another person; PROPOSAL is the number that `limit propose` printed.",
+        )],
     ),
     (
         "strategy pause",
@@ -216,16 +210,10 @@ pub(super) const EXAMPLES: &[(&str, &[Example])] = &[
     ),
     (
         "strategy resume",
-        &[
-            example(
-                "stele strategy pause 1 --by 12 --reason \"overnight\" --trail trail",
-                "Let strategy 1 begin the next run paused, when the bus is not running.",
-            ),
-            example(
-                "stele strategy resume 1 --by 12 --reason \"checked\" --trail trail",
-                "Let it send orders in the next run after all.",
-            ),
-        ],
+        &[example(
+            "stele strategy resume 1 --by 12 --reason \"checked\" --trail trail",
+            "Let a paused strategy send orders from the next run on, when the bus is not running.",
+        )],
     ),
     (
         "strategy set",

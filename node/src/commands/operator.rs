@@ -42,8 +42,11 @@ pub(super) fn logs(args: &ChangeArgs) -> Result<Vec<OperatedLog>, Failure> {
     }
     let log = |shard: stele_bus::ShardDirectory| {
         let trail = shard.trail().ok_or_else(|| {
-            Failure::environment(format!("shard {} does not report the directory of its trail", shard.number()))
-                .help("stop the run and restart it with this version of the program")
+            Failure::environment(format!(
+                "shard {} does not report the directory of its trail",
+                shard.number()
+            ))
+            .help("stop the run and restart it with this version of the program")
         })?;
         Ok(OperatedLog { shard: Some(shard.number()), trail })
     };

@@ -11,9 +11,7 @@ use std::time::{Duration, Instant};
 use stele_journal::TrailReader;
 use stele_strategies::Registry;
 use stele_wire::Sequence;
-use stele_wire::messages::{
-    CancelOrder, Check, NewOrder, OperatorCancel, Quote, ReplaceOrder, message_name,
-};
+use stele_wire::messages::{CancelOrder, Check, NewOrder, OperatorCancel, Quote, ReplaceOrder, message_name};
 use zerocopy::little_endian::{U16, U32, U64};
 
 /// How long the sequencer may take to log the cancel.

@@ -153,7 +153,8 @@ fn shown(limit: i64) -> String {
 
 /// Returns the proposal, which has not expired and has not been approved.
 fn find(log: &OperatedLog, number: u64) -> Result<LimitProposed, Failure> {
-    const LIST: &str = "`stele dump --type LimitProposed` lists the proposals of a trail, with their sequences";
+    const LIST: &str =
+        "`stele dump --type LimitProposed` lists the proposals of a trail, with their sequences";
     let mut reader = super::open_trail(&log.trail)?;
     let missing = || Failure::usage(format!("{} has no event {number}", log.name())).help(LIST);
     reader.seek(Sequence(number)).map_err(|_| missing())?;

@@ -109,8 +109,9 @@ fn find(name: &str, args: &ChangeArgs, strategies: &Registry) -> Result<Found, F
 fn unknown(name: &str, known: &[(u16, String)]) -> Failure {
     let what = format!("there is no strategy `{name}`");
     if known.is_empty() {
-        return Failure::usage(what)
-            .help("none is defined: `stele run --strategy NAME`, or [[strategy]] in a configuration, starts one");
+        return Failure::usage(what).help(
+            "none is defined: `stele run --strategy NAME`, or [[strategy]] in a configuration, starts one",
+        );
     }
     let listed: Vec<String> = known.iter().map(|(id, name)| format!("{id} {name}")).collect();
     let meant = nearest(name, known.iter().map(|(_, name)| name.as_str()));
@@ -118,11 +119,7 @@ fn unknown(name: &str, known: &[(u16, String)]) -> Failure {
 }
 
 /// Returns the complete parameters that the strategy would run with, and what they change.
-fn wanted(
-    found: &Found,
-    pairs: &[String],
-    strategies: &Registry,
-) -> Result<(String, Vec<Changed>), Failure> {
+fn wanted(found: &Found, pairs: &[String], strategies: &Registry) -> Result<(String, Vec<Changed>), Failure> {
     let kind = strategies.find(&found.standing.name).map_err(|unknown| {
         Failure::usage(unknown).help("run the command with the program that has the strategy")
     })?;
@@ -186,7 +183,8 @@ impl Found {
         strategies: &Registry,
     ) -> Result<(), Failure> {
         let controls = self.log.controls(strategies)?;
-        let now = controls.strategies().find(|(id, _)| *id == self.id).map(|(_, strategy)| &strategy.standing);
+        let now =
+            controls.strategies().find(|(id, _)| *id == self.id).map(|(_, strategy)| &strategy.standing);
         let has_applied = now.is_some_and(|now| match act {
             StrategyAct::PAUSE => now.paused_at.is_some(),
             StrategyAct::RESUME => now.paused_at.is_none(),

@@ -68,7 +68,8 @@ impl OperatorAct {
     fn of_limit(event: &Frame<'_>) -> Option<Self> {
         let limit = event.message::<RiskLimit>()?;
         let about = limited(limit.check, limit.limit.get());
-        let mut act = format!("{about} for {}", scope(limit.scope, limit.scope_id.get(), limit.instrument.get()));
+        let mut act =
+            format!("{about} for {}", scope(limit.scope, limit.scope_id.get(), limit.instrument.get()));
         if limit.proposal.get() != 0 {
             act += &format!(", as event {} proposed", limit.proposal.get());
         }

@@ -14,7 +14,7 @@ use stele_replay::{Controls, ResumedSession, TrailState};
 use stele_strategies::Host;
 use stele_strategies::registry::Registry;
 use stele_venue::paper_exchange::{PaperExchange, PaperOptions};
-use stele_wire::messages::{NewOrder, StrategyAct, StrategyCommand};
+use stele_wire::messages::{Check, NewOrder, OrderRejected, StrategyAct, StrategyCommand};
 use stele_wire::units::{Position, Sequence};
 use stele_wire::{Frame, codec::View};
 use zerocopy::little_endian::{U16, U32, U64};
@@ -104,6 +104,42 @@ fn a_run_with_commands_equals_its_replay_and_no_order_is_decided_while_it_is_pau
     assert!(!summary.strategies[0].is_paused);
 }
 
+/// The sequencer takes the command before the order that was decided on before it. Where the risk checks follow
+/// commands, it refuses the order.
+#[test]
+fn an_order_on_its_way_when_its_strategy_is_paused_is_compared_like_any_other() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut rig = Rig::open(folder.path(), 1, None);
+    rig.begin("ma-cross", PARAMETERS, false);
+    rig.market_with(1, 200, |rig, step| {
+        rig.turn();
+        if step % 3 == 0 {
+            rig.submit_command(StrategyAct::PAUSE, "");
+            rig.settle();
+            rig.command(StrategyAct::RESUME, "");
+        }
+        rig.settle();
+    });
+    assert_eq!(rig.suppressed_and_ignored().1, 0);
+    rig.end();
+    checked(folder.path());
+    let (mut paused_at, mut sequenced, mut refused) = (None, 0, 0);
+    for bytes in frames(folder.path()) {
+        let frame = Frame::read(&bytes).unwrap();
+        if let Some(command) = frame.message::<StrategyCommand>() {
+            paused_at = (command.act == StrategyAct::PAUSE).then_some(frame.sequence().0);
+        }
+        let Some(paused_at) = paused_at else { continue };
+        if let Some(order) = frame.message::<NewOrder>() {
+            assert!(order.cause.get() < paused_at, "it was decided on while the strategy was paused");
+            sequenced += 1;
+        }
+        refused += u64::from(frame.message::<OrderRejected>().is_some_and(|it| it.check == Check::PAUSED));
+    }
+    assert!(sequenced + refused > 0, "an order was on its way");
+    assert!(sequenced == 0 || refused == 0, "{sequenced} were sequenced, {refused} were refused");
+}
+
 /// The state of the whole host.
 fn state(host: &Host) -> Vec<u8> {
     let mut state = Vec::new();
@@ -178,7 +214,8 @@ fn a_restart_from_any_snapshot_equals_the_replay_of_the_whole_trail_over_command
     let controls = Controls::read(path, &registry()).unwrap();
     let mut all = Controls::new(registry());
     frames(path).iter().for_each(|bytes| all.on_event(&Frame::read(bytes).unwrap()));
-    let strategies = |controls: &Controls| controls.strategies().map(|(id, it)| (id, it.clone())).collect::<Vec<_>>();
+    let strategies =
+        |controls: &Controls| controls.strategies().map(|(id, it)| (id, it.clone())).collect::<Vec<_>>();
     assert_eq!(strategies(&controls)[0].1.standing, strategies(&all)[0].1.standing);
     assert_eq!(controls.last_sequence(), all.last_sequence());
 }

@@ -119,9 +119,14 @@ impl Rig {
 
     /// Moves a book with three levels a side up and down by a random walk from `seed`, `steps` times.
     pub(crate) fn market(&mut self, seed: u64, steps: u64) {
+        self.market_with(seed, steps, |rig, _| rig.settle());
+    }
+
+    /// As `market`, with `then` instead of settling after each step, which it is given.
+    pub(crate) fn market_with(&mut self, seed: u64, steps: u64, mut then: impl FnMut(&mut Self, u64)) {
         let (mut state, mut mid) = (seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1, 10_000i64);
         let (mut shown, mut drift) = (Vec::new(), 1i64);
-        for _ in 0..steps {
+        for step in 0..steps {
             state ^= state << 13;
             state ^= state >> 7;
             state ^= state << 17;
@@ -144,7 +149,7 @@ impl Rig {
                 self.level(*side, *price, *quantity, index + 1 == updates.len());
             }
             shown = levels;
-            self.settle();
+            then(self, step);
         }
     }
 
@@ -238,7 +243,7 @@ impl Rig {
     }
 
     /// Runs one duty cycle of each agent, 10 µs apart. Returns the work of all except the journal.
-    fn turn(&mut self) -> usize {
+    pub(crate) fn turn(&mut self) -> usize {
         self.clock.advance(Nanos(10_000));
         let work = self.sequencer.do_work().unwrap()
             + self.strategies.do_work().unwrap()
@@ -248,7 +253,7 @@ impl Rig {
     }
 
     /// Turns until nothing is left to do and everything is durable.
-    fn settle(&mut self) {
+    pub(crate) fn settle(&mut self) {
         let (mut quiet, start) = (0, Instant::now());
         while start.elapsed() < PATIENCE {
             let is_idle = self.turn() == 0;

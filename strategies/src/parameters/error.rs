@@ -37,7 +37,9 @@ pub enum ParameterError {
     #[error("{0}")]
     Together(String),
     /// The strategy cannot change this parameter while it runs.
-    #[error("parameter `{name}` is `{running}` and cannot change while the strategy runs: set it in the configuration")]
+    #[error(
+        "parameter `{name}` is `{running}` and cannot change while the strategy runs: set it in the configuration"
+    )]
     Fixed {
         /// Name of the parameter.
         name: &'static str,

@@ -329,6 +329,7 @@ fn a_built_in_strategy_refuses_another_instrument_while_it_runs() {
         assert!(matches!(error, Err(ParameterError::Fixed { name, .. }) if name == parameter), "{error:?}");
     }
     let sold = Registry::built_in().find("twap").unwrap().check_change("", "side = \"sell\"").unwrap_err();
-    let text = "parameter `side` is `buy` and cannot change while the strategy runs: set it in the configuration";
+    let text =
+        "parameter `side` is `buy` and cannot change while the strategy runs: set it in the configuration";
     assert_eq!(sold.to_string(), text);
 }

@@ -10,7 +10,8 @@
 //! | `stele.toml`, `never.toml` | a configuration; one that takes no snapshots |
 //! | `shards.toml`, `examples/shards.toml` | the file of the repository |
 //! | `--case` of `hold release` | a case with a hold |
-//! | `PROPOSAL` | the last limit that was proposed on the trail |
+//! | `strategy resume` | the strategy is paused before |
+//! | `PROPOSAL` | a limit that was proposed on the trail before |
 //! | `BUS`, or a bus without a name | a bus that runs for the whole test |
 //! | `imbalance` and its `ratio`, the strategy of one's own in a page | ma-cross and its `fast` |
 //! | `cargo run … --` | the program |
@@ -122,14 +123,14 @@ impl Prepared {
 
 /// The sequence of the last proposal on the trail.
 fn last_proposal(trail: &Path) -> u64 {
-    let mut reader = TrailReader::open(trail).expect("a line before this one made a proposal");
+    let mut reader = TrailReader::open(trail).unwrap();
     let mut last = None;
     while let Some(entry) = reader.read_next().unwrap() {
         if entry.frame.template_id() == LimitProposed::TEMPLATE_ID {
             last = Some(entry.frame.sequence().0);
         }
     }
-    last.expect("a line before this one made a proposal")
+    last.expect("a proposal was made")
 }
 
 fn spawn(words: &[&str]) -> Child {
@@ -231,9 +232,6 @@ impl<'a> Sandbox<'a> {
             if word == "BUS" {
                 self.prepared.bus().clone_into(word);
             }
-            if word == "PROPOSAL" {
-                *word = last_proposal(&self.path("trail")).to_string();
-            }
         }
         self.make_named(command);
         self.take_feed(command);
@@ -241,6 +239,16 @@ impl<'a> Sandbox<'a> {
             let case = command.value("--case").expect("a hold is released by its case");
             let trail = self.path("trail");
             stele_ok(&["hold", "place", text(&trail), "--case", case, "--reason", "x", "--by", "1"]);
+        }
+        if command.is("strategy") && command.has("resume") {
+            let trail = self.path("trail");
+            stele_ok(&["strategy", "pause", "1", "--reason", "x", "--by", "1", "--trail", text(&trail)]);
+        }
+        if let Some(proposal) = command.words.iter_mut().find(|word| *word == "PROPOSAL") {
+            let trail = self.path("trail");
+            let words = ["limit", "propose", "notional", "5", "--reason", "x", "--by", "1"];
+            stele_ok(&[&words[..], &["--trail", text(&trail)]].concat());
+            *proposal = last_proposal(&trail).to_string();
         }
         if command.is("generate") {
             command.set("--events", EVENTS);
