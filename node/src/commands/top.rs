@@ -210,7 +210,7 @@ mod tests {
     #[test]
     fn a_paused_strategy_is_shown_with_the_orders_that_it_did_not_send() {
         let (counters, mut watch) = watched();
-        let mut of_strategy = |id, name, is_paused, suppressed| {
+        let of_strategy = |id, name, is_paused, suppressed| {
             let labels = CounterLabels::named(0, id, name);
             counters.register(table::STRATEGY_PAUSED, labels).unwrap().set(is_paused);
             counters.register(table::ORDERS_SUPPRESSED, labels).unwrap().set(suppressed);

@@ -104,8 +104,8 @@ fn a_run_with_commands_equals_its_replay_and_no_order_is_decided_while_it_is_pau
     assert!(!summary.strategies[0].is_paused);
 }
 
-/// The sequencer takes the command before the order that was decided on before it. Where the risk checks follow
-/// commands, it refuses the order.
+/// The sequencer takes the command before the order that was decided on before it. Where the risk checks
+/// follow commands, it refuses the order.
 #[test]
 fn an_order_on_its_way_when_its_strategy_is_paused_is_compared_like_any_other() {
     let folder = tempfile::tempdir().unwrap();
