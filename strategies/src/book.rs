@@ -162,12 +162,18 @@ const ORDERS_CAPACITY: usize = 1024;
 const LEVELS_CAPACITY: usize = 256;
 
 impl Default for Book {
+    /// A book with room for 1,024 orders and 256 levels on each side: about 100 KiB.
     fn default() -> Self {
         Self::with_capacity(ORDERS_CAPACITY, LEVELS_CAPACITY)
     }
 }
 
 impl Book {
+    /// Makes an empty book of about 1 KiB, for one instrument among thousands. It allocates when it grows.
+    pub fn small() -> Self {
+        Self::with_capacity(8, 4)
+    }
+
     /// Makes an empty book with room for `orders` orders, and for `levels` levels on each side.
     pub fn with_capacity(orders: usize, levels: usize) -> Self {
         Self {

@@ -23,6 +23,22 @@ impl<T> Default for ByInstrument<T> {
 }
 
 impl<T> ByInstrument<T> {
+    /// Allocates memory for `instruments` in all, so that none is allocated until there are more.
+    pub fn reserve(&mut self, instruments: usize) {
+        self.entries.reserve(instruments.saturating_sub(self.entries.len()));
+        self.index.reserve(instruments);
+    }
+
+    /// The number of instruments.
+    pub fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// Whether there is no instrument.
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
     #[inline]
     fn slot(&self, instrument: u32) -> Option<u32> {
         match self.entries.get(self.last as usize) {
