@@ -13,8 +13,8 @@ use std::fs;
 use std::process::Command;
 use std::time::Instant;
 use stele_bus::{
-    Agent, GatingConsumer, JournalReader, LogRing, NOT_RECEIVED, Publisher, RingOptions, RingParts, Sequencer,
-    SequencerStart, UtcClock,
+    Agent, GatingConsumer, JournalReader, LogRing, NOT_RECEIVED, Publisher, RingOptions, RingParts,
+    Sequencer, SequencerStart, UtcClock,
 };
 use stele_risk::{Risk, RiskLimits};
 use stele_strategies::{Host, Registry};
@@ -83,8 +83,7 @@ impl Bus {
             block_length: 4096,
         };
         let risk = Risk::new(RiskLimits::default());
-        let mut sequencer =
-            Sequencer::new(&start, writer, UtcClock::new(), risk).expect("the lengths agree");
+        let mut sequencer = Sequencer::new(&start, writer, UtcClock::new(), risk).expect("the lengths agree");
         let publisher = sequencer.publisher(1, "load", 64 << 10);
         let consumer = sequencer.gating_consumer("host");
         let mut host = Host::new(Registry::default());

@@ -146,14 +146,15 @@ struct OrderSlot {
 /// assert_eq!(book.queue_position(12).unwrap().orders, 0);
 /// ```
 #[derive(Clone, Debug)]
+#[repr(C)]
 pub struct Book {
     kind: BookKind,
     source: u16,
-    ladders: [Ladder; 2],
-    orders: Vec<OrderSlot>,
     free: u32,
-    index: IdIndex,
+    ladders: [Ladder; 2],
     counts: BookCounts,
+    index: IdIndex,
+    orders: Vec<OrderSlot>,
 }
 
 /// The number of orders that fit before a book allocates.
@@ -171,7 +172,7 @@ impl Default for Book {
 impl Book {
     /// Makes an empty book of about 1 KiB, for one instrument among thousands. It allocates when it grows.
     pub fn small() -> Self {
-        Self::with_capacity(8, 4)
+        Self::with_capacity(8, 1)
     }
 
     /// Makes an empty book with room for `orders` orders, and for `levels` levels on each side.

@@ -27,14 +27,17 @@ use stele_wire::messages::{
 use stele_wire::{Frame, Nanos, Price, Quantity};
 
 /// An instrument: symbol, contract terms, order book and last trade.
+///
+/// What most events touch comes first, in adjacent cache lines.
 #[derive(Clone, Debug)]
+#[repr(C, align(64))]
 pub struct Instrument {
-    symbol: [u8; 72],
-    tick: Price,
-    scale: ContractScale,
+    is_touched: bool,
     book: Book,
     last_trade: Option<TradePrint>,
-    is_touched: bool,
+    tick: Price,
+    scale: ContractScale,
+    symbol: [u8; 72],
 }
 
 impl Instrument {
@@ -219,9 +222,7 @@ impl Market {
     fn entry(&mut self, instrument: u32) -> &mut Instrument {
         let Self { instruments, spare, .. } = self;
         let known = instruments.len();
-        instruments.entry_with(instrument, || {
-            spare.pop().unwrap_or_else(|| Instrument::with(book_of(known)))
-        })
+        instruments.entry_with(instrument, || spare.pop().unwrap_or_else(|| Instrument::with(book_of(known))))
     }
 
     /// The instrument with this id, if an event has named it.

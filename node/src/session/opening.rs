@@ -22,8 +22,8 @@ use stele_journal::{
 };
 use stele_replay::recall::UsedSnapshot;
 use stele_replay::{Definitions, ResumedSession, StrategySubmission, TrailState};
-use stele_risk::bounds::RISK_INSTRUMENTS_MAX;
 use stele_risk::Risk;
+use stele_risk::bounds::RISK_INSTRUMENTS_MAX;
 use stele_strategies::host::StrategyState;
 use stele_strategies::{Host, Registry};
 use stele_venue::OpenOrder;

@@ -94,13 +94,6 @@ impl IdIndex {
         self.cells[at] = cell;
     }
 
-    /// Allocates the cells for `capacity` ids.
-    pub(crate) fn reserve(&mut self, capacity: usize) {
-        while self.cells.len() < 2 * capacity {
-            self.grow();
-        }
-    }
-
     #[cold]
     fn grow(&mut self) {
         let cells = self.cells.len() * 2;
