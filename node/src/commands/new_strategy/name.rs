@@ -55,7 +55,11 @@ mod tests {
             assert_eq!(why(good), None, "{good}");
         }
         for bad in ["", "-a", "a-", "a--b", "1a", "Alpha", "a_b", "a b", "ä", "../x", &"x".repeat(33)] {
-            assert!(why(bad).is_some_and(|why| why.contains("use 1 to 32 lower-case letters")), "{bad}: {:?}", why(bad));
+            assert!(
+                why(bad).is_some_and(|why| why.contains("use 1 to 32 lower-case letters")),
+                "{bad}: {:?}",
+                why(bad)
+            );
         }
         for (taken, word) in [
             ("fn", "Rust"),
