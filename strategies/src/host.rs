@@ -96,6 +96,11 @@ impl Host {
         Self { publisher: Some(publisher), ..Self::new(registry) }
     }
 
+    /// Allocates the memory of `instruments` instruments in all, see [`Market::prepare`].
+    pub fn prepare(&mut self, instruments: usize) {
+        self.market.prepare(instruments);
+    }
+
     /// Handles one event: updates the state, then calls the strategies. Padding changes nothing.
     pub fn handle(&mut self, frame: &Frame<'_>, out: &mut dyn OrderSink) {
         let change = self.observe(frame);

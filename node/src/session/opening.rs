@@ -23,6 +23,7 @@ use stele_journal::{
 use stele_replay::recall::UsedSnapshot;
 use stele_replay::{Definitions, ResumedSession, StrategySubmission, TrailState};
 use stele_risk::Risk;
+use stele_risk::bounds::RISK_INSTRUMENTS_MAX;
 use stele_strategies::host::StrategyState;
 use stele_strategies::{Host, Registry};
 use stele_venue::OpenOrder;
@@ -138,7 +139,7 @@ impl<'a> Prepared<'a> {
             resume,
             keep: config.snapshots.keep,
         });
-        let exchange = match &earlier.resumed {
+        let mut exchange = match &earlier.resumed {
             Some(resumed) => PaperExchange::resume(paper, &resumed.open_orders, resumed.numbers),
             None => PaperExchange::new(paper),
         };
@@ -146,7 +147,7 @@ impl<'a> Prepared<'a> {
         let limits = limits_to_record(config, &known);
         let known_credit = earlier.resumed.iter().flat_map(|resumed| resumed.risk.allotments());
         let credit = credit.map(|credit| credit.changes(known_credit));
-        let (host, unsent, risk, timers, doubts) = match earlier.resumed {
+        let (mut host, unsent, risk, timers, doubts) = match earlier.resumed {
             Some(ResumedSession { host, unsent, risk, timers, open_orders, .. }) => {
                 let doubts = open_orders.iter().map(OpenOrder::in_doubt).collect();
                 (host, unsent, risk.in_session(config.risk.limits()), timers, doubts)
@@ -156,6 +157,9 @@ impl<'a> Prepared<'a> {
                 (Host::new(registry.clone()), Vec::new(), risk, Timers::new(), Vec::new())
             }
         };
+        // Later the hot threads would allocate it, event by event.
+        host.prepare(RISK_INSTRUMENTS_MAX);
+        exchange.prepare(RISK_INSTRUMENTS_MAX);
         let resumable = resumable(&host, &strategies);
         let acts = notices_of_acts(&host, &strategies, &resumable);
         let parts = ShardParts {

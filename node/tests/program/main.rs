@@ -11,6 +11,7 @@ mod controls;
 mod exchange;
 mod files;
 mod full_disk;
+mod golden_trails;
 mod help;
 mod hot_threads;
 mod keep;
