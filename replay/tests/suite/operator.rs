@@ -189,12 +189,9 @@ fn a_restart_from_any_snapshot_equals_the_replay_of_the_whole_trail_over_command
     checked(path);
     let whole = state(&resume(path, registry(), |_| ()).unwrap().host);
     let mut follower = Follower::new(path, TrailState::new(registry()), 1000).unwrap();
-    loop {
-        match follower.follow(Position(u64::MAX), 1000).unwrap() {
-            FollowProgress::Followed(1000) | FollowProgress::Snapshot(_) => {}
-            FollowProgress::Followed(_) => break,
-        }
-    }
+    while let FollowProgress::Followed(1000) | FollowProgress::Snapshot(_) =
+        follower.follow(Position(u64::MAX), 1000).unwrap()
+    {}
     follower.finish().unwrap().expect("the trail ended in order");
     let directory = Directory::new(path);
     let segments = stele_journal::read_segments(&directory).unwrap();
