@@ -38,6 +38,19 @@ impl StrategyKind {
         let strategy = (self.make)(&parameters)?;
         Ok((parameters, strategy))
     }
+
+    /// Whether an instance that runs with the parameters `running` takes the parameters `wanted`, both as
+    /// TOML. Returns `wanted` with the defaults of what it does not name.
+    ///
+    /// # Errors
+    /// As [`StrategyKind::start`], and when the strategy does not change a parameter while it runs
+    /// ([`Strategy::set_parameters`]).
+    pub fn check_change(&self, running: &str, wanted: &str) -> Result<Parameters, ParameterError> {
+        let (parameters, _) = self.start(wanted)?;
+        let (_, mut strategy) = self.start(running)?;
+        strategy.set_parameters(&parameters)?;
+        Ok(parameters)
+    }
 }
 
 /// A strategy cannot be registered under its name.

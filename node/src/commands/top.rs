@@ -208,6 +208,24 @@ mod tests {
     }
 
     #[test]
+    fn a_paused_strategy_is_shown_with_the_orders_that_it_did_not_send() {
+        let (counters, mut watch) = watched();
+        let of_strategy = |id, name, is_paused, suppressed| {
+            let labels = CounterLabels::named(0, id, name);
+            counters.register(table::STRATEGY_PAUSED, labels).unwrap().set(is_paused);
+            counters.register(table::ORDERS_SUPPRESSED, labels).unwrap().set(suppressed);
+        };
+        of_strategy(1, "ma-cross", 1, 1_234);
+        of_strategy(2, "dip-buyer", 0, 7);
+        let view = watch.look();
+        let shown = plain(&view);
+        assert!(shown.contains("strategy 1 ma-cross is paused: 1,234 orders not sent"), "{shown}");
+        assert!(!shown.contains("dip-buyer") && !shown.contains("did not apply"), "{shown}");
+        let strategies = &view.shards[0].strategies;
+        assert_eq!((strategies.len(), strategies[1].is_paused, strategies[1].suppressed), (2, false, 7));
+    }
+
+    #[test]
     fn a_bus_that_ended_is_noticed() {
         let (counters, mut watch) = watched();
         assert_eq!((watch.look().state, watch.is_over()), ("running", false));

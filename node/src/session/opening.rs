@@ -161,6 +161,7 @@ impl<'a> Prepared<'a> {
         host.prepare(RISK_INSTRUMENTS_MAX);
         exchange.prepare(RISK_INSTRUMENTS_MAX);
         let resumable = resumable(&host, &strategies);
+        let acts = notices_of_acts(&host, &strategies, &resumable);
         let parts = ShardParts {
             id: plan.id,
             opened,
@@ -172,6 +173,7 @@ impl<'a> Prepared<'a> {
             shared: directory.map(|directory| crate::shared_directory::shard(directory, plan)).transpose()?,
             outside: outside(config, plan.id)?,
             host,
+            strategies: strategies.iter().map(|planned| (planned.id, planned.config.name.clone())).collect(),
             exchange,
             release,
             snapshots,
@@ -179,7 +181,8 @@ impl<'a> Prepared<'a> {
             sample_every,
         };
         let topology = Topology::compose(parts, counters)?;
-        let (notices, snapshot) = (earlier.notices, earlier.snapshot);
+        let (mut notices, snapshot) = (earlier.notices, earlier.snapshot);
+        notices.extend(acts);
         let composed = Composed {
             plan,
             links,
@@ -293,10 +296,32 @@ fn resumable(host: &Host, wanted: &[PlannedStrategy]) -> BTreeSet<u16> {
         host.strategies().any(|hosted| {
             hosted.id == wanted.id
                 && hosted.state != StrategyState::Failed
-                && (hosted.name, hosted.definition) == (&*wanted.config.name, &*wanted.parameters)
+                && hosted.standing.is_resumed_by(&wanted.config.name, &wanted.parameters)
         })
     };
     wanted.iter().filter(is_same).map(|wanted| wanted.id).collect()
+}
+
+/// Returns notices about what operators did to the strategies in earlier sessions and what still holds.
+fn notices_of_acts(host: &Host, wanted: &[PlannedStrategy], resumable: &BTreeSet<u16>) -> Vec<String> {
+    let mut notices = Vec::new();
+    for PlannedStrategy { id, config, parameters } in wanted {
+        let Some(hosted) = host.strategies().find(|hosted| hosted.id == *id) else { continue };
+        let (name, standing) = (&config.name, hosted.standing);
+        if resumable.contains(id) && standing.parameters != *parameters {
+            notices.push(format!(
+                "strategy {id} {name} continues with the parameters that an operator set (event {}); they hold until \
+                 its configuration changes",
+                standing.parameters_at
+            ));
+        }
+        if let Some(since) = standing.paused_at {
+            notices.push(format!(
+                "strategy {id} {name} is paused by an operator (event {since}); `stele strategy resume` ends the pause"
+            ));
+        }
+    }
+    notices
 }
 
 fn journal_options(

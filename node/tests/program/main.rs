@@ -18,6 +18,7 @@ mod keep;
 mod kill;
 mod live_seal;
 mod new_strategy;
+mod operator;
 mod other_streams;
 mod perf;
 mod running;
