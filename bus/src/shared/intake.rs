@@ -148,7 +148,7 @@ impl RemoteIntake {
 
     /// Whether nothing more can come: the publisher has finished, or none is connected.
     pub(crate) fn is_finished(&self) -> bool {
-        self.lane().is_none_or(Lane::is_finished)
+        self.state.closed() >= self.number || self.lane().is_none_or(Lane::is_finished)
     }
 
     /// Whether everything that was committed is taken.
@@ -162,10 +162,11 @@ impl RemoteIntake {
     /// because the start of the next submission is unknown.
     #[inline]
     pub(crate) fn pump(&mut self) {
+        if self.is_empty() && self.state.closed() >= self.number {
+            self.change();
+        }
         if !self.is_empty() {
             self.pump_some();
-        } else if self.state.closed() >= self.number {
-            self.change();
         }
     }
 
@@ -175,9 +176,9 @@ impl RemoteIntake {
     fn change(&mut self) {
         if self.memory.is_some() && self.end.is_none() {
             self.end = Some(self.committed());
-            if !self.is_empty() {
-                return;
-            }
+        }
+        if !self.is_empty() {
+            return;
         }
         if let Some(memory) = self.memory.take() {
             self.state.set_last(self.last_sequence);
