@@ -68,9 +68,13 @@ impl Rig {
 
     /// A rig on a ring in shared memory.
     pub(crate) fn shared() -> Self {
+        Self::shared_with(RiskLimits::default())
+    }
+
+    pub(crate) fn shared_with(limits: RiskLimits) -> Self {
         let options = RingOptions { capacity: RING_LENGTH_MIN, huge_pages: false };
         let parts = LogRing::create_shared(&options, start().position).unwrap();
-        Self::over(parts, RiskLimits { has_sealer: true, ..RiskLimits::default() })
+        Self::over(parts, RiskLimits { has_sealer: true, ..limits })
     }
 
     /// The memory of the ring, as another process gets it.
