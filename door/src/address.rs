@@ -152,6 +152,14 @@ impl SocketAddress {
         self.is_for_group
     }
 
+    /// Checks that a socket can be created here, and creates a default directory that is missing.
+    ///
+    /// # Errors
+    /// [`AddressError`].
+    pub fn check(&self) -> Result<(), AddressError> {
+        self.prepare().map(|_| ())
+    }
+
     /// Opens the directory for a new socket. A default directory is created if it is missing.
     pub(crate) fn prepare(&self) -> Result<Place, AddressError> {
         let mode = match self.directory {
@@ -191,13 +199,13 @@ impl SocketAddress {
         };
         let opened = open(directory, flags, Mode::empty()).map_err(failed)?;
         let stat = fstat(&opened).map_err(failed)?;
-        let checked = self.check(&stat);
+        let checked = self.check_owner(&stat);
         checked.map_err(|what| AddressError::Unsafe { directory: directory.into(), what })?;
         Ok(Place { directory: opened, owner: stat.st_uid, group: stat.st_gid, name: name.into() })
     }
 
     /// Checks that only the owner of the directory can put names into it, or replace names there.
-    fn check(&self, stat: &Stat) -> Result<(), String> {
+    fn check_owner(&self, stat: &Stat) -> Result<(), String> {
         let mode = Mode::from_raw_mode(stat.st_mode);
         let shown = stat.st_mode & 0o7777;
         if self.directory == Directory::Private {

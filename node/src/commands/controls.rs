@@ -1,42 +1,40 @@
 //! `stele kill-switch` and `stele limit set`: changes to the controls on orders, recorded as events.
 //!
-//! On a running bus, a change is submitted through its own ring in shared memory, and the log is read until
-//! the outcome is on it: the event itself, durable, or the `RiskDecision` that refused it. On a stopped
-//! trail, the command writes the event itself, and the next session applies it.
+//! On a running bus, a change is submitted through its door, which answers with the outcome: the event itself,
+//! durable, or the `RiskDecision` that refused it. On a stopped trail, the command writes the event itself,
+//! and the next session applies it.
 
 use crate::act::{Act, Purpose};
 use crate::cli::{ChangeArgs, KillSwitchArgs, LimitArgs, LimitCommand, LimitSetArgs, ScopeArgs};
 use crate::failure::Failure;
-use crate::numbering::publishers;
 use crate::people::different_people;
-use crate::submission;
+use crate::running_bus::{self, BusShard, Made};
 use serde::Serialize;
-use stele_bus::{FoundBus, RemotePublisher, ShardDirectory};
+use stele_door::DoorClient;
 use stele_wire::bounds::BODY_LENGTH_MAX;
 use stele_wire::codec::{Message, Writer};
-use stele_wire::messages::{CancelScope, Check, EndReason, KillSwitch, RiskDecision, RiskLimit, SwitchState};
+use stele_wire::messages::{CancelScope, Check, EndReason, KillSwitch, RiskLimit, SwitchState};
 use zerocopy::little_endian::{I64, U16, U32};
 
 /// A change of a control, encoded for submission.
 struct Change {
     template_id: u16,
     body: Vec<u8>,
-    by: u32,
-    approved_by: u32,
-    check: Check,
 }
 
 /// A change that took effect on one shard or trail.
 #[derive(Serialize)]
 struct Entered {
     shard: Option<u32>,
-    /// The sequence of its event; none if the event was accepted but overwritten before it could be read.
-    sequence: Option<u64>,
+    /// The sequence of its event.
+    sequence: u64,
 }
 
 #[derive(Serialize)]
 struct EnteredReport {
     entered: Vec<Entered>,
+    #[serde(flatten)]
+    made: Made,
 }
 
 /// Engages or releases a kill switch.
@@ -57,7 +55,7 @@ pub(crate) fn kill_switch(args: &KillSwitchArgs) -> Result<(), Failure> {
         ..KillSwitch::NULL
     };
     let what = if args.release { "released" } else { "engaged" };
-    let change = Change::new(&switch, Some(&change.reason), change, Check::KILL_SWITCH)?;
+    let change = Change::new(&switch, Some(&change.reason))?;
     let entered = enter(&args.change, &change, &switch, "stele kill-switch")?;
     print_entered(&args.change, entered, what)
 }
@@ -89,7 +87,7 @@ fn set(args: &LimitSetArgs) -> Result<(), Failure> {
         limit,
         ..RiskLimit::NULL
     };
-    let change = Change::new(&block, None, change, block.check)?;
+    let change = Change::new(&block, None)?;
     let entered = enter(&args.change, &change, &block, "stele limit set")?;
     print_entered(&args.change, entered, "set")
 }
@@ -138,12 +136,7 @@ fn check(name: &str) -> Result<Check, Failure> {
 }
 
 impl Change {
-    fn new<M: Message>(
-        block: &M,
-        text: Option<&str>,
-        args: &ChangeArgs,
-        check: Check,
-    ) -> Result<Self, Failure> {
+    fn new<M: Message>(block: &M, text: Option<&str>) -> Result<Self, Failure> {
         let mut buffer = vec![0; BODY_LENGTH_MAX];
         let mut writer = Writer::new(&mut buffer);
         let written = writer.block(block).and_then(|()| match text {
@@ -152,14 +145,7 @@ impl Change {
         });
         written.map_err(|error| Failure::usage(format!("the reason is too long for an event: {error}")))?;
         let body = writer.finish().to_vec();
-        let approved_by = args.people.approved_by.unwrap_or(0);
-        Ok(Self { template_id: M::TEMPLATE_ID, body, by: args.people.by, approved_by, check })
-    }
-
-    /// Whether this decision refuses the change.
-    fn is_refused_by(&self, decision: &RiskDecision) -> bool {
-        let people = (decision.verified_by.get(), decision.authorised_by.get());
-        people == (self.by, self.approved_by) && [self.check, Check::MALFORMED].contains(&decision.check)
+        Ok(Self { template_id: M::TEMPLATE_ID, body })
     }
 }
 
@@ -168,7 +154,7 @@ fn enter<M: Message>(
     change: &Change,
     block: &M,
     command: &str,
-) -> Result<Vec<Entered>, Failure> {
+) -> Result<(Vec<Entered>, Made), Failure> {
     let Some(trail) = &args.trail else { return enter_live(args, change) };
     let purpose = Purpose { command, reason: &args.reason, ..Purpose::default() };
     let mut act = Act::begin(trail, &purpose)?;
@@ -178,56 +164,46 @@ fn enter<M: Message>(
         false => Ok(()),
     })?;
     act.end(EndReason::FINISHED, "")?;
-    Ok(vec![Entered { shard: None, sequence: Some(sequence.0) }])
+    Ok((vec![Entered { shard: None, sequence: sequence.0 }], Made::on_a_trail()))
 }
 
-fn enter_live(args: &ChangeArgs, change: &Change) -> Result<Vec<Entered>, Failure> {
-    let bus = FoundBus::find(args.bus.as_deref()).map_err(|error| {
-        Failure::environment(error).help("to change a stopped trail instead, give --trail DIR")
+fn enter_live(args: &ChangeArgs, change: &Change) -> Result<(Vec<Entered>, Made), Failure> {
+    let door = DoorClient::find(args.bus.as_deref()).map_err(|error| {
+        running_bus::failed(error).help("to change a stopped trail instead, give --trail DIR")
     })?;
-    let shards = bus.shards().map_err(Failure::environment)?;
-    let chosen: Vec<&ShardDirectory> =
-        shards.iter().filter(|shard| args.shard.is_none_or(|number| number == shard.number())).collect();
+    let shards = running_bus::shards(&door);
+    let numbers: Vec<String> = shards.iter().map(|shard| shard.number().to_string()).collect();
+    let is_chosen = |shard: &BusShard| args.shard.is_none_or(|number| number == shard.number());
+    let chosen: Vec<BusShard> = shards.into_iter().filter(is_chosen).collect();
     if chosen.is_empty() {
-        let numbers: Vec<String> = shards.iter().map(|shard| shard.number().to_string()).collect();
-        return Err(Failure::usage(format!("bus {} has no shard with this number", bus.name()))
+        return Err(Failure::usage(format!("bus {} has no shard with this number", door.welcome().bus))
             .help(format!("available: {}", numbers.join(", "))));
     }
-    chosen.into_iter().map(|shard| submit(shard, change)).collect()
+    let entered: Vec<Entered> =
+        chosen.iter().map(|shard| submit(shard, change)).collect::<Result<_, Failure>>()?;
+    Ok((entered, Made::through(&door)))
 }
 
-/// Submits the change to one shard and reads its log until the outcome is on it.
-fn submit(shard: &ShardDirectory, change: &Change) -> Result<Entered, Failure> {
-    let publisher = RemotePublisher::attach(shard, publishers::CONTROLS).map_err(Failure::environment)?;
-    let (mut sequence, mut refused) = (None, None);
-    submission::submit(publisher, shard.number(), change.template_id, &change.body, |event| {
-        let frame = event.frame();
-        if frame.template_id() == change.template_id && event.body().starts_with(&change.body) {
-            sequence = Some(event.sequence().0);
-        }
-        if let Some(decision) = frame.message::<RiskDecision>().filter(|it| change.is_refused_by(it)) {
-            refused = Some((decision.limit.get(), decision.value.get()));
-        }
+/// Submits the change to one shard.
+fn submit(shard: &BusShard, change: &Change) -> Result<Entered, Failure> {
+    let sequence = shard.submit(change.template_id, &change.body).map_err(|failure| {
+        failure.help("if [risk] four_eyes is set, a change needs two different people: --by and --approved-by")
     })?;
-    match (sequence, refused) {
-        (None, Some((asked, in_force))) => Err(Failure::not_so(format!(
-            "shard {} refused the change: {asked} was requested, {in_force} is in force",
-            shard.number()
-        ))
-        .help("if [risk] four_eyes is set, a change needs two different people: --by and --approved-by")),
-        _ => Ok(Entered { shard: Some(shard.number()), sequence }),
-    }
+    Ok(Entered { shard: Some(shard.number()), sequence })
 }
 
-fn print_entered(args: &ChangeArgs, entered: Vec<Entered>, what: &str) -> Result<(), Failure> {
+fn print_entered(
+    args: &ChangeArgs,
+    (entered, made): (Vec<Entered>, Made),
+    what: &str,
+) -> Result<(), Failure> {
     if args.output.json {
-        return super::print_json(&EnteredReport { entered });
+        return super::print_json(&EnteredReport { entered, made });
     }
     let line = |entered: &Entered| {
         let shard = entered.shard.map_or(String::new(), |shard| format!(" on shard {shard}"));
-        let place =
-            entered.sequence.map_or("durable".into(), |sequence| format!("durable at sequence {sequence}"));
-        format!("{what}{shard}: {place}\n")
+        format!("{what}{shard}: durable at sequence {}\n", entered.sequence)
     };
-    super::print_page(&entered.iter().map(line).collect::<String>())
+    let lines: String = entered.iter().map(line).collect();
+    super::print_page(&(lines + &made.line(args.people.by)))
 }
