@@ -1,21 +1,20 @@
 //! `stele kill-switch` and `stele limit set`: changes to the controls on orders, recorded as events.
 //!
-//! On a running bus, a change is submitted through its own ring in shared memory, and the log is read until
-//! the outcome is on it: the event itself, durable, or the `RiskDecision` that refused it. On a stopped
-//! trail, the command writes the event itself, and the next session applies it.
+//! On a running bus, a change is submitted through its door, which answers with the outcome: the event itself,
+//! durable, or the `RiskDecision` that refused it. On a stopped trail, the command writes the event itself,
+//! and the next session applies it.
 
 use crate::act::{Act, Purpose};
 use crate::cli::{ChangeArgs, KillSwitchArgs, LimitArgs, LimitCommand, LimitSetArgs, ScopeArgs};
 use crate::failure::Failure;
-use crate::numbering::publishers;
 use crate::people::different_people;
-use crate::submission;
+use crate::running_bus::{self, BusShard, Made};
 use serde::Serialize;
-use stele_bus::{FoundBus, RemotePublisher, ShardDirectory};
+use stele_door::DoorClient;
 use stele_strategies::Registry;
 use stele_wire::bounds::BODY_LENGTH_MAX;
 use stele_wire::codec::{Message, WriteError, Writer};
-use stele_wire::messages::{CancelScope, Check, EndReason, KillSwitch, RiskDecision, RiskLimit, SwitchState};
+use stele_wire::messages::{CancelScope, Check, EndReason, KillSwitch, RiskLimit, SwitchState};
 use zerocopy::little_endian::{I64, U16, U32};
 
 /// A change of a control, encoded for submission.
@@ -24,22 +23,43 @@ pub(super) struct Change<'a> {
     body: Vec<u8>,
     /// The texts after the block, in the order of the schema.
     texts: Vec<&'a str>,
-    by: u32,
-    approved_by: u32,
-    check: Check,
 }
 
 /// A change that took effect on one shard or trail.
 #[derive(Serialize)]
-pub(super) struct Entered {
-    pub(super) shard: Option<u32>,
-    /// The sequence of its event; none if the event was accepted but overwritten before it could be read.
-    pub(super) sequence: Option<u64>,
+struct Entered {
+    shard: Option<u32>,
+    /// The sequence of its event.
+    sequence: u64,
 }
 
+/// Where a change took effect, and who made it.
 #[derive(Serialize)]
-struct EnteredReport {
+pub(super) struct Entries {
     entered: Vec<Entered>,
+    #[serde(flatten)]
+    made: Made,
+}
+
+impl Entries {
+    /// The sequence of its event on the first of the logs.
+    pub(super) fn sequence(&self) -> u64 {
+        self.entered[0].sequence
+    }
+
+    /// A line for each log, and one about the person with the number `by`.
+    pub(super) fn page(&self, what: &str, by: u32) -> String {
+        let line = |entered: &Entered| {
+            let shard = entered.shard.map_or(String::new(), |shard| format!(" on shard {shard}"));
+            format!("{what}{shard}: durable at sequence {}\n", entered.sequence)
+        };
+        self.entered.iter().map(line).collect::<String>() + &self.made.line(by)
+    }
+
+    /// Adds the logs of another change of the same person.
+    pub(super) fn extend(&mut self, other: Self) {
+        self.entered.extend(other.entered);
+    }
 }
 
 /// Engages or releases a kill switch.
@@ -60,7 +80,7 @@ pub(crate) fn kill_switch(args: &KillSwitchArgs) -> Result<(), Failure> {
         ..KillSwitch::NULL
     };
     let what = if args.release { "released" } else { "engaged" };
-    let change = Change::new(&switch, &[&change.reason], change, Check::KILL_SWITCH)?;
+    let change = Change::new(&switch, &[&change.reason])?;
     let entered = enter(&args.change, &change, &switch, "stele kill-switch")?;
     print_entered(&args.change, entered, what)
 }
@@ -89,7 +109,7 @@ fn set(args: &LimitSetArgs) -> Result<(), Failure> {
         limit,
         ..RiskLimit::NULL
     };
-    let change = Change::new(&block, &[], change, block.check)?;
+    let change = Change::new(&block, &[])?;
     let entered = enter(&args.change, &change, &block, "stele limit set")?;
     print_entered(&args.change, entered, "set")
 }
@@ -149,31 +169,19 @@ pub(super) fn check(name: &str) -> Result<Check, Failure> {
 }
 
 impl<'a> Change<'a> {
-    /// Encodes a change: its block, and the texts after it. A refusal names `check`.
-    pub(super) fn new<M: Message>(
-        block: &M,
-        texts: &[&'a str],
-        args: &ChangeArgs,
-        check: Check,
-    ) -> Result<Self, Failure> {
+    /// Encodes a change: its block, and the texts after it.
+    pub(super) fn new<M: Message>(block: &M, texts: &[&'a str]) -> Result<Self, Failure> {
         let mut buffer = vec![0; BODY_LENGTH_MAX];
         let mut writer = Writer::new(&mut buffer);
         let written = writer.block(block).and_then(|()| write_texts(texts, &mut writer));
         written.map_err(|error| Failure::usage(format!("the reason is too long for an event: {error}")))?;
         let body = writer.finish().to_vec();
-        let (by, approved_by) = (args.people.by, args.people.approved_by.unwrap_or(0));
-        Ok(Self { template_id: M::TEMPLATE_ID, body, texts: texts.to_vec(), by, approved_by, check })
+        Ok(Self { template_id: M::TEMPLATE_ID, body, texts: texts.to_vec() })
     }
 
     /// The body of the event.
     pub(super) fn body(&self) -> &[u8] {
         &self.body
-    }
-
-    /// Whether this decision refuses the change.
-    fn is_refused_by(&self, decision: &RiskDecision) -> bool {
-        let people = (decision.verified_by.get(), decision.authorised_by.get());
-        people == (self.by, self.approved_by) && [self.check, Check::MALFORMED].contains(&decision.check)
     }
 }
 
@@ -191,71 +199,53 @@ pub(super) fn enter<M: Message>(
     change: &Change<'_>,
     block: &M,
     command: &str,
-) -> Result<Vec<Entered>, Failure> {
+) -> Result<Entries, Failure> {
     let Some(trail) = &args.trail else { return enter_live(args, change) };
     let purpose = Purpose { command, reason: &args.reason, ..Purpose::default() };
     let mut act = Act::begin(trail, &purpose)?;
     let sequence = act.enter(block, |writer| write_texts(&change.texts, writer))?;
     act.end(EndReason::FINISHED, "")?;
-    Ok(vec![Entered { shard: None, sequence: Some(sequence.0) }])
+    let entered = vec![Entered { shard: None, sequence: sequence.0 }];
+    Ok(Entries { entered, made: Made::on_a_trail() })
 }
 
-fn enter_live(args: &ChangeArgs, change: &Change<'_>) -> Result<Vec<Entered>, Failure> {
-    shards(args)?.iter().map(|shard| submit(shard, change)).collect()
+fn enter_live(args: &ChangeArgs, change: &Change<'_>) -> Result<Entries, Failure> {
+    let (shards, made) = shards(args)?;
+    let entered = shards.iter().map(|shard| submit(shard, change)).collect::<Result<_, Failure>>()?;
+    Ok(Entries { entered, made })
 }
 
-/// Returns the chosen shards of the running bus, at least one.
-pub(super) fn shards(args: &ChangeArgs) -> Result<Vec<ShardDirectory>, Failure> {
-    let bus = FoundBus::find(args.bus.as_deref()).map_err(|error| {
-        Failure::environment(error).help("to change a stopped trail instead, give --trail DIR")
+/// Returns the chosen shards of the running bus, at least one, and who asks.
+///
+/// # Errors
+/// [`Failure`]: there is no such bus or shard.
+pub(super) fn shards(args: &ChangeArgs) -> Result<(Vec<BusShard>, Made), Failure> {
+    let door = DoorClient::find(args.bus.as_deref()).map_err(|error| {
+        running_bus::failed(error).help("to change a stopped trail instead, give --trail DIR")
     })?;
-    let shards = bus.shards().map_err(Failure::environment)?;
+    let shards = running_bus::shards(&door);
     let numbers: Vec<String> = shards.iter().map(|shard| shard.number().to_string()).collect();
-    let is_chosen = |shard: &ShardDirectory| args.shard.is_none_or(|number| number == shard.number());
-    let chosen: Vec<ShardDirectory> = shards.into_iter().filter(is_chosen).collect();
+    let is_chosen = |shard: &BusShard| args.shard.is_none_or(|number| number == shard.number());
+    let chosen: Vec<BusShard> = shards.into_iter().filter(is_chosen).collect();
     if chosen.is_empty() {
-        return Err(Failure::usage(format!("bus {} has no shard with this number", bus.name()))
+        return Err(Failure::usage(format!("bus {} has no shard with this number", door.welcome().bus))
             .help(format!("available: {}", numbers.join(", "))));
     }
-    Ok(chosen)
+    Ok((chosen, Made::through(&door)))
 }
 
-/// Submits the change to one shard and reads its log until the outcome is on it.
-fn submit(shard: &ShardDirectory, change: &Change<'_>) -> Result<Entered, Failure> {
-    let publisher = RemotePublisher::attach(shard, publishers::CONTROLS).map_err(Failure::environment)?;
-    let (mut sequence, mut refused) = (None, None);
-    submission::submit(publisher, shard.number(), change.template_id, &change.body, |event| {
-        let frame = event.frame();
-        if frame.template_id() == change.template_id && event.body().starts_with(&change.body) {
-            sequence = Some(event.sequence().0);
-        }
-        if let Some(decision) = frame.message::<RiskDecision>().filter(|it| change.is_refused_by(it)) {
-            refused = Some((decision.limit.get(), decision.value.get()));
-        }
+/// Submits the change to one shard.
+fn submit(shard: &BusShard, change: &Change<'_>) -> Result<Entered, Failure> {
+    let sequence = shard.submit(change.template_id, &change.body).map_err(|failure| {
+        failure
+            .help("if [risk] four_eyes is set, a change needs two different people: --by and --approved-by")
     })?;
-    match (sequence, refused) {
-        (None, Some((asked, in_force))) => Err(Failure::not_so(format!(
-            "shard {} refused the change: {asked} was requested, {in_force} is in force",
-            shard.number()
-        ))
-        .help("if [risk] four_eyes is set, a change needs two different people: --by and --approved-by")),
-        _ => Ok(Entered { shard: Some(shard.number()), sequence }),
-    }
+    Ok(Entered { shard: Some(shard.number()), sequence })
 }
 
-fn print_entered(args: &ChangeArgs, entered: Vec<Entered>, what: &str) -> Result<(), Failure> {
+fn print_entered(args: &ChangeArgs, entries: Entries, what: &str) -> Result<(), Failure> {
     if args.output.json {
-        return super::print_json(&EnteredReport { entered });
+        return super::print_json(&entries);
     }
-    super::print_page(&entered.iter().map(|entered| entered.line(what)).collect::<String>())
-}
-
-impl Entered {
-    /// Returns what became of the change, as a line.
-    pub(super) fn line(&self, what: &str) -> String {
-        let shard = self.shard.map_or(String::new(), |shard| format!(" on shard {shard}"));
-        let place =
-            self.sequence.map_or("durable".into(), |sequence| format!("durable at sequence {sequence}"));
-        format!("{what}{shard}: {place}\n")
-    }
+    super::print_page(&entries.page(what, args.people.by))
 }

@@ -3,6 +3,7 @@
 
 use crate::cli::ChangeArgs;
 use crate::failure::Failure;
+use crate::running_bus::BusShard;
 use std::path::PathBuf;
 use stele_replay::Controls;
 use stele_strategies::Registry;
@@ -40,17 +41,10 @@ pub(super) fn logs(args: &ChangeArgs) -> Result<Vec<OperatedLog>, Failure> {
     if let Some(trail) = &args.trail {
         return Ok(vec![OperatedLog { shard: None, trail: trail.clone() }]);
     }
-    let log = |shard: stele_bus::ShardDirectory| {
-        let trail = shard.trail().ok_or_else(|| {
-            Failure::environment(format!(
-                "shard {} does not report the directory of its trail",
-                shard.number()
-            ))
-            .help("stop the run and restart it with this version of the program")
-        })?;
-        Ok(OperatedLog { shard: Some(shard.number()), trail })
-    };
-    super::controls::shards(args)?.into_iter().map(log).collect()
+    let (shards, _) = super::controls::shards(args)?;
+    let log =
+        |shard: BusShard| OperatedLog { shard: Some(shard.number()), trail: shard.trail().to_path_buf() };
+    Ok(shards.into_iter().map(log).collect())
 }
 
 /// Returns the only log that the arguments choose.

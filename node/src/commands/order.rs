@@ -1,6 +1,6 @@
 //! `stele order cancel`: cancels one working order, as an event with who and why.
 
-use super::controls::{Change, Entered, enter};
+use super::controls::{Change, Entries, enter};
 use super::operator::{OperatedLog, on_log, only_log, reason};
 use crate::cli::{ChangeArgs, OrderArgs, OrderCancelArgs, OrderCommand, PeopleArgs};
 use crate::failure::Failure;
@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use stele_journal::TrailReader;
 use stele_strategies::Registry;
 use stele_wire::Sequence;
-use stele_wire::messages::{CancelOrder, Check, NewOrder, OperatorCancel, Quote, ReplaceOrder, message_name};
+use stele_wire::messages::{CancelOrder, NewOrder, OperatorCancel, Quote, ReplaceOrder, message_name};
 use zerocopy::little_endian::{U16, U32, U64};
 
 /// How long the sequencer may take to log the cancel.
@@ -22,7 +22,8 @@ const NAP: Duration = Duration::from_millis(2);
 #[derive(Serialize)]
 struct CancelReport {
     order: u64,
-    entered: Vec<Entered>,
+    #[serde(flatten)]
+    entries: Entries,
     /// The sequence of the cancel that was sent to the venue; none where the order was done before.
     cancel: Option<u64>,
 }
@@ -58,10 +59,10 @@ fn cancel(args: &OrderCancelArgs, strategies: &Registry) -> Result<(), Failure> 
         ..OperatorCancel::NULL
     };
     let place = on_log(&change, &log);
-    let encoded = Change::new(&block, &[why], &place, Check::UNKNOWN_ORDER)?;
-    let entered = enter(&place, &encoded, &block, "stele order cancel")?;
+    let encoded = Change::new(&block, &[why])?;
+    let entries = enter(&place, &encoded, &block, "stele order cancel")?;
     let cancel = follow(&log, args.sequence, before, strategies)?;
-    print(args, entered, cancel)
+    print(args, entries, cancel)
 }
 
 /// Checks that the event is an order.
@@ -137,13 +138,13 @@ fn follow(
     }
 }
 
-fn print(args: &OrderCancelArgs, entered: Vec<Entered>, cancel: Option<u64>) -> Result<(), Failure> {
+fn print(args: &OrderCancelArgs, entries: Entries, cancel: Option<u64>) -> Result<(), Failure> {
     let order = args.sequence;
     if args.output.json {
-        return super::print_json(&CancelReport { order, entered, cancel });
+        return super::print_json(&CancelReport { order, entries, cancel });
     }
     let what = format!("cancel of order {order} requested");
-    let mut page: String = entered.iter().map(|entered| entered.line(&what)).collect();
+    let mut page = entries.page(&what, args.by);
     page += &match cancel {
         Some(cancel) => format!("  the cancel is event {cancel}\n"),
         None => "  the order was done before\n".to_owned(),

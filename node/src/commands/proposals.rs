@@ -1,7 +1,7 @@
 //! `stele limit propose` and `stele limit approve`: a limit that one person proposes is in force when another
 //! one approves it.
 
-use super::controls::{Change, Entered, check, enter, scope, value};
+use super::controls::{Change, Entries, check, enter, scope, value};
 use super::operator::{OperatedLog, logs, on_log, only_log, reason};
 use crate::cli::{ChangeArgs, LimitApproveArgs, LimitProposeArgs, OutputArgs, PeopleArgs};
 use crate::failure::Failure;
@@ -22,7 +22,8 @@ struct ProposalReport {
     /// The proposal that was approved.
     #[serde(skip_serializing_if = "Option::is_none")]
     proposal: Option<u64>,
-    entered: Vec<Entered>,
+    #[serde(flatten)]
+    entries: Entries,
 }
 
 /// Proposes a limit on each chosen log.
@@ -57,7 +58,7 @@ pub(super) fn propose(args: &LimitProposeArgs, strategies: &Registry) -> Result<
         limit,
         ..RiskLimit::NULL
     };
-    let mut entered = Vec::new();
+    let mut entries: Option<Entries> = None;
     for log in logs(&change)? {
         let previous = log.controls(strategies)?.limit_in_force(&asked);
         if previous == limit.get() {
@@ -77,15 +78,20 @@ pub(super) fn propose(args: &LimitProposeArgs, strategies: &Registry) -> Result<
             ..LimitProposed::NULL
         };
         let place = on_log(&change, &log);
-        let encoded = Change::new(&block, &[why], &place, check)?;
-        entered.extend(enter(&place, &encoded, &block, "stele limit propose")?);
+        let encoded = Change::new(&block, &[why])?;
+        let entered = enter(&place, &encoded, &block, "stele limit propose")?;
+        match &mut entries {
+            Some(entries) => entries.extend(entered),
+            None => entries = Some(entered),
+        }
     }
+    let entries = entries.expect("at least one log was chosen");
     if args.log.output.json {
         let expires = Some(expires.0);
-        return super::print_json(&ProposalReport { expires, proposal: None, entered });
+        return super::print_json(&ProposalReport { expires, proposal: None, entries });
     }
-    let mut page: String = entered.iter().map(|entered| entered.line("proposed")).collect();
-    let example = entered.iter().find_map(|entered| entered.sequence).unwrap_or_default();
+    let mut page = entries.page("proposed", args.by);
+    let example = entries.sequence();
     page += &format!(
         "  another person can approve it until {}: stele limit approve {example} --by ID\n",
         Utc(expires.0)
@@ -125,14 +131,14 @@ pub(super) fn approve(args: &LimitApproveArgs, strategies: &Registry) -> Result<
     }
     change.people.by = proposed_by;
     let place = on_log(&change, &log);
-    let encoded = Change::new(&block, &[], &place, block.check)?;
-    let entered = enter(&place, &encoded, &block, "stele limit approve")?;
+    let encoded = Change::new(&block, &[])?;
+    let entries = enter(&place, &encoded, &block, "stele limit approve")?;
     if args.log.output.json {
         let proposal = Some(args.proposal);
-        return super::print_json(&ProposalReport { expires: None, proposal, entered });
+        return super::print_json(&ProposalReport { expires: None, proposal, entries });
     }
     let what = format!("approved proposal {} of party {proposed_by}", args.proposal);
-    super::print_page(&entered.iter().map(|entered| entered.line(&what)).collect::<String>())
+    super::print_page(&entries.page(&what, args.by))
 }
 
 fn change_of(args: &LimitApproveArgs, proposed_by: u32) -> ChangeArgs {

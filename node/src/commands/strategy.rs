@@ -4,7 +4,7 @@
 //! applies it. Between the check and the log another operator's command may come first: what became of this
 //! one is read from the trail afterwards.
 
-use super::controls::{Change, Entered, enter};
+use super::controls::{Change, Entries, enter};
 use super::operator::{OperatedLog, logs, on_log, reason};
 use crate::cli::{ChangeArgs, StrategyArgs, StrategyCommand as Command};
 use crate::failure::{Failure, nearest};
@@ -13,7 +13,7 @@ use serde::Serialize;
 use stele_replay::{Controls, TrailStrategy};
 use stele_strategies::{IgnoredCommand, ParameterError, Parameters, Registry, Standing};
 use stele_wire::codec::View;
-use stele_wire::messages::{Check, SCHEMA_VERSION, StrategyAct, StrategyCommand};
+use stele_wire::messages::{SCHEMA_VERSION, StrategyAct, StrategyCommand};
 use zerocopy::little_endian::{U16, U32, U64};
 
 /// The strategy that a command is for.
@@ -29,7 +29,8 @@ struct StrategyReport<'a> {
     strategy: u16,
     name: &'a str,
     act: &'static str,
-    entered: Vec<Entered>,
+    #[serde(flatten)]
+    entries: Entries,
     /// What changed: name, value before and value now.
     parameters: Vec<Changed>,
 }
@@ -68,13 +69,13 @@ pub(crate) fn strategy(args: &StrategyArgs, strategies: &Registry) -> Result<(),
         ..StrategyCommand::NULL
     };
     let place = on_log(change, &found.log);
-    let encoded = Change::new(&block, &[&parameters, why], &place, Check::PAUSED)?;
+    let encoded = Change::new(&block, &[&parameters, why])?;
     let view = View::<StrategyCommand>::read(StrategyCommand::BLOCK_LENGTH, SCHEMA_VERSION, encoded.body())
         .expect("the block was just written");
     found.controls.check(&view).map_err(|why| found.refusal(&why, strategies))?;
-    let entered = enter(&place, &encoded, &block, "stele strategy")?;
-    found.confirm(act, &parameters, &entered, strategies)?;
-    print(change, &found, act, entered, changed)
+    let entries = enter(&place, &encoded, &block, "stele strategy")?;
+    found.confirm(act, &parameters, &entries, strategies)?;
+    print(change, &found, act, entries, changed)
 }
 
 /// Returns the strategy with this name or number on the chosen logs.
@@ -179,7 +180,7 @@ impl Found {
         &self,
         act: StrategyAct,
         parameters: &str,
-        entered: &[Entered],
+        entries: &Entries,
         strategies: &Registry,
     ) -> Result<(), Failure> {
         let controls = self.log.controls(strategies)?;
@@ -193,11 +194,10 @@ impl Found {
         if has_applied {
             return Ok(());
         }
-        let place = entered.iter().find_map(|entered| entered.sequence);
-        let place = place.map_or("it".to_owned(), |sequence| format!("event {sequence}"));
         Err(Failure::not_so(format!(
-            "{} was not changed: another command came first, and {place} does not apply",
-            self.name()
+            "{} was not changed: another command came first, and event {} does not apply",
+            self.name(),
+            entries.sequence()
         ))
         .help("`stele dump --type StrategyCommand` shows both; give the command again if it is still wanted"))
     }
@@ -207,7 +207,7 @@ fn print(
     args: &ChangeArgs,
     found: &Found,
     act: StrategyAct,
-    entered: Vec<Entered>,
+    entries: Entries,
     parameters: Vec<Changed>,
 ) -> Result<(), Failure> {
     let (act, done) = match act {
@@ -217,10 +217,10 @@ fn print(
     };
     if args.output.json {
         let (strategy, name) = (found.id, found.standing.name.as_str());
-        return super::print_json(&StrategyReport { strategy, name, act, entered, parameters });
+        return super::print_json(&StrategyReport { strategy, name, act, entries, parameters });
     }
     let what = format!("{done} strategy {} ({})", found.id, found.standing.name);
-    let mut page: String = entered.iter().map(|entered| entered.line(&what)).collect();
+    let mut page = entries.page(&what, args.people.by);
     for Changed { name, before, now } in &parameters {
         page += &format!("  {name} = {now} (was {before})\n");
     }

@@ -4,6 +4,7 @@ use super::{print_json, print_page};
 use crate::bus_stats::{BusStats, CounterSample};
 use crate::cli::TopArgs;
 use crate::failure::Failure;
+use crate::running_bus;
 use crate::screen::lines;
 use ratatui::crossterm::event::{Event, KeyCode, KeyEventKind, KeyModifiers, poll, read};
 use ratatui::layout::{Constraint, Layout, Rect};
@@ -14,20 +15,16 @@ use std::io::{IsTerminal as _, stdout};
 use std::thread::sleep;
 use std::time::Duration;
 use stele_bus::counters::{CounterReader, CounterWriterState};
-use stele_bus::{Clock as _, FoundBus, UtcClock};
+use stele_bus::{Clock as _, UtcClock};
 
 /// The time between two updates.
 const INTERVAL: Duration = Duration::from_millis(250);
 
 /// Shows the bus until it ends or `q` is pressed; with `--once` or `--json`, prints its figures once.
 pub(crate) fn top(args: &TopArgs) -> Result<(), Failure> {
-    let bus = FoundBus::find(args.name.as_deref()).map_err(Failure::environment)?;
-    let path = bus.counters();
-    let reader = CounterReader::open(&path).map_err(|error| {
-        Failure::environment(format!("{}: {error}", path.display()))
-            .help("use the version of `stele` that runs the bus")
-    })?;
-    let mut watch = Watch { name: bus.name().into(), reader, clock: UtcClock::new(), last: None };
+    let door = running_bus::find(args.name.as_deref())?;
+    let reader = door.counters().map_err(running_bus::failed)?;
+    let mut watch = Watch { name: door.welcome().bus.clone(), reader, clock: UtcClock::new(), last: None };
     if args.output.json || args.once {
         watch.look();
         sleep(INTERVAL);

@@ -14,7 +14,7 @@ use crate::topology::{ShardParts, Topology};
 use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
-use stele_bus::{BusDirectory, Clock as _, Counters, RingOptions, Timers, UtcClock, Watermark};
+use stele_bus::{Clock as _, Counters, RingOptions, Timers, UtcClock, Watermark};
 use stele_compliance::seal::SealError;
 use stele_compliance::seal::sealing::sealed_events;
 use stele_journal::{
@@ -120,10 +120,9 @@ impl<'a> Prepared<'a> {
         config: &Config,
         flush: &FlushPlan,
         layout: &Layout,
-        shared: (&Counters, Option<&BusDirectory>),
+        counters: &Counters,
         sample_every: u32,
     ) -> Result<(Topology, Composed<'a>), Failure> {
-        let (counters, directory) = shared;
         let Self { plan, registry, strategies, release, credit, paper, earlier, follow, seal, sealed, links } =
             self;
         let options =
@@ -170,7 +169,7 @@ impl<'a> Prepared<'a> {
             timers,
             numbers: known.numbers.last,
             doubts,
-            shared: directory.map(|directory| crate::shared_directory::shard(directory, plan)).transpose()?,
+            trail: plan.directory.clone(),
             outside: outside(config, plan.id)?,
             host,
             strategies: strategies.iter().map(|planned| (planned.id, planned.config.name.clone())).collect(),

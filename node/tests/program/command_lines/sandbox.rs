@@ -34,7 +34,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
-use stele_bus::FoundBus;
+use stele_door::DoorClient;
 use stele_journal::TrailReader;
 use stele_wire::messages::LimitProposed;
 
@@ -110,11 +110,7 @@ impl Prepared {
             let (file, trail) = (self.path("bus.toml"), self.path("bus"));
             fs::write(&file, configuration).unwrap();
             let run = spawn(&["run", "-c", text(&file), "--dir", text(&trail), "--seconds", "600"]);
-            let is_there = || {
-                let shards = FoundBus::find(Some(&name)).ok()?.shards().ok()?;
-                shards.first().map(|shard| shard.ring().exists())
-            };
-            wait_until("the bus runs", || is_there() == Some(true));
+            wait_until("the bus runs", || DoorClient::find(Some(&name)).is_ok());
             (Running(run), name)
         });
         name
