@@ -83,9 +83,7 @@ use report::{CancelCause, Reporter, Subject};
 use request::{Request, Terms};
 use stele_strategies::by_instrument::ByInstrument;
 use stele_strategies::market::Market;
-use stele_wire::messages::{
-    CancelOrder, CancelScope, Initiator, MassCancel, NewOrder, Quote, ReplaceOrder, Side,
-};
+use stele_wire::messages::{CancelOrder, Initiator, MassCancel, NewOrder, Quote, ReplaceOrder};
 use stele_wire::{Frame, Nanos};
 
 /// The exchange on paper. See the [module](self) for its rules.
@@ -165,6 +163,12 @@ impl PaperExchange {
             ids: Vec::with_capacity(64),
             emergency: Emergency::default(),
         }
+    }
+
+    /// Allocates the memory of `instruments` instruments in all, see [`Market::prepare`].
+    pub fn prepare(&mut self, instruments: usize) {
+        self.market.prepare(instruments);
+        self.venues.reserve(instruments);
     }
 
     fn delay(&mut self) {

@@ -1,15 +1,16 @@
 //! `stele kill-switch --wait`: follows the log until nothing works in the scope of a switch, and reports what
 //! became of each order (RTS 6 Art. 12).
 
-use crate::act::segments_of;
+use super::controls::Entries;
+use crate::cli::KillSwitchArgs;
 use crate::failure::Failure;
+use crate::running_bus::BusShard;
 use crate::signals::StopRequest;
 use serde::Serialize;
 use std::fmt;
-use std::path::Path;
 use std::time::{Duration, Instant};
-use stele_bus::{FoundBus, RingView, ShardDirectory, WriterState};
-use stele_journal::CatchUp;
+use stele_bus::WriterState;
+use stele_journal::{CatchUp, TrailReader};
 use stele_venue::{KilledOrder, KilledOrders, OrderEnd};
 use stele_wire::Position;
 use stele_wire::Sequence;
@@ -19,12 +20,14 @@ use stele_wire::messages::{CancelScope, Side};
 const EVENTS_PER_POLL: usize = 4096;
 /// The pause between two polls that found nothing.
 const NAP: Duration = Duration::from_millis(2);
+/// Empty polls after which nothing more can come from a writer that has ended.
+const LAST_POLLS: usize = 4;
 /// How often the state of the writer's process is checked.
 const WRITER_INTERVAL: Duration = Duration::from_millis(100);
 
 /// What became of the orders in the scope on one shard.
 #[derive(Serialize)]
-pub(crate) struct KilledReport {
+pub(super) struct KilledReport {
     shard: u32,
     /// How many may still be executed.
     working: usize,
@@ -57,73 +60,91 @@ struct KilledLine {
 
 impl KilledReport {
     /// Whether nothing works any more.
-    pub(crate) fn is_done(&self) -> bool {
+    pub(super) fn is_done(&self) -> bool {
         self.unfinished.is_none()
     }
 }
 
 /// A switch that was engaged on a shard: its scope and the sequence of its event.
-pub(crate) struct Engaged {
-    pub(crate) scope: CancelScope,
-    pub(crate) id: u32,
-    pub(crate) sequence: Sequence,
+pub(super) struct Engaged {
+    pub(super) scope: CancelScope,
+    pub(super) id: u32,
+    pub(super) sequence: Sequence,
 }
 
-/// Follows the log of the shard `number` of the bus called `bus` until nothing works in the scope of the
-/// switch, or a signal asks for the end, or the writer ends.
+/// The entries of a switch, and what became of the orders in its scope.
+#[derive(Serialize)]
+struct Waited<'a> {
+    #[serde(flatten)]
+    entries: &'a Entries,
+    killed: &'a [KilledReport],
+}
+
+/// Prints both. `what` says what was done to the switch.
+///
+/// # Errors
+/// [`Failure`]: an order may still be executed, or the output cannot be written.
+pub(super) fn print(
+    entries: &Entries,
+    killed: Vec<KilledReport>,
+    what: &str,
+    args: &KillSwitchArgs,
+) -> Result<(), Failure> {
+    let change = &args.change;
+    if change.output.json {
+        super::print_json(&Waited { entries, killed: &killed })?;
+    } else {
+        let orders: String = killed.iter().map(KilledReport::to_string).collect();
+        super::print_page(&(entries.page(what, change.people.by) + &orders))?;
+    }
+    match killed.iter().all(KilledReport::is_done) {
+        true => Ok(()),
+        false => Err(Failure::not_so("orders in the scope of the switch may still work")),
+    }
+}
+
+/// Follows the log of `shard` until nothing works in the scope of the switch, or a signal asks for the end, or
+/// the writer ends.
 ///
 /// # Errors
 /// [`Failure`]: the log cannot be read.
-pub(crate) fn wait(
-    bus: Option<&str>,
-    number: u32,
-    switch: &Engaged,
-    stop: &StopRequest,
-) -> Result<KilledReport, Failure> {
-    let bus = FoundBus::find(bus).map_err(Failure::environment)?;
-    let shards = bus.shards().map_err(Failure::environment)?;
-    let shard = shards.iter().find(|shard| shard.number() == number);
-    let shard = shard.ok_or_else(|| Failure::environment(format!("shard {number} has gone")))?;
-    let ring = RingView::attach(&shard.ring()).map_err(Failure::environment)?;
-    let trail = shard.trail().ok_or_else(|| {
-        Failure::environment(format!("shard {number} does not report the directory of its trail"))
-    })?;
-    let first = first_of(shard, &trail)?;
-    let mut log = CatchUp::from(&ring, &trail, first);
+pub(super) fn wait(shard: &BusShard, switch: &Engaged, stop: &StopRequest) -> Result<KilledReport, Failure> {
+    let (ring, trail, number) = (shard.ring()?, shard.door.trail(shard.number()), shard.number());
+    let mut oldest = TrailReader::over(trail.clone()).map_err(Failure::not_so)?;
+    // What was removed from the trail was not open any more.
+    let oldest = oldest.read_next().map_err(Failure::not_so)?;
+    let first = oldest.map_or(Sequence(1), |entry| entry.frame.sequence());
+    let mut log = CatchUp::from_over(&ring, trail, first);
     let mut killed = KilledOrders::new(switch.scope, switch.id, switch.sequence);
-    let (mut end, mut checked, mut has_ended) = (Position(0), Instant::now(), false);
+    let (mut end, mut checked) = (Position(0), Instant::now());
+    let (mut has_ended, mut idle) = (false, 0);
     let unfinished = loop {
         let polled = log.poll(EVENTS_PER_POLL, |event| {
             end = event.end();
             killed.on_event(&event.frame());
         });
         if polled.map_err(Failure::not_so)? > 0 {
-            has_ended = false;
+            idle = 0;
             continue;
         }
+        idle += 1;
         if killed.is_done() && ring.watermarks().durable() >= end {
             break None;
         }
         if stop.is_asked() {
             break Some("the wait was interrupted");
         }
-        if has_ended {
+        if has_ended && idle >= LAST_POLLS {
             break Some("the bus has ended");
         }
-        if checked.elapsed() >= WRITER_INTERVAL {
-            checked = Instant::now();
+        if !has_ended && checked.elapsed() >= WRITER_INTERVAL {
+            (checked, idle) = (Instant::now(), 0);
             has_ended = ring.writer_state() != WriterState::Running;
         }
         std::thread::sleep(NAP);
     };
     let orders = killed.orders().iter().map(KilledLine::of).collect();
     Ok(KilledReport { shard: number, working: killed.working(), orders, unfinished })
-}
-
-/// The first event that the trail still has.
-fn first_of(shard: &ShardDirectory, trail: &Path) -> Result<Sequence, Failure> {
-    let segments = segments_of(trail).map_err(|failure| failure.of(&format!("shard {}", shard.number())))?;
-    Ok(segments[0].header.base_sequence)
 }
 
 impl KilledLine {
