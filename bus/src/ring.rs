@@ -148,8 +148,8 @@ impl RingView {
     /// [`AttachError`].
     pub fn attach(memory: OwnedFd, writer: Liveness) -> Result<Self, AttachError> {
         let mapping = Mapping::attach(memory.as_fd(), Access::Read)?;
-        let mapping = Mapped::<RingBoard>::new(mapping)
-            .ok_or_else(|| AttachError::Layout("it is too short".into()))?;
+        let mapping =
+            Mapped::<RingBoard>::new(mapping).ok_or_else(|| AttachError::Layout("it is too short".into()))?;
         mapping.board().check(mapping.length()).map_err(AttachError::Layout)?;
         if mapping.board().start().is_none() {
             return Err(AttachError::NotReady);

@@ -179,7 +179,10 @@ impl SocketAddress {
         let place = self.open()?;
         if ![0, geteuid().as_raw()].contains(&place.owner) {
             let directory = self.path.parent().unwrap_or(Path::new(".")).into();
-            return Err(AddressError::Unsafe { directory, what: format!("it belongs to user {}", place.owner) });
+            return Err(AddressError::Unsafe {
+                directory,
+                what: format!("it belongs to user {}", place.owner),
+            });
         }
         Ok(place)
     }

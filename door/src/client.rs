@@ -7,7 +7,8 @@ use crate::bounds::{
 use crate::credentials::Caller;
 use crate::listener::new_socket;
 use crate::protocol::{
-    Answer, Code, Decision, FrameHeader, HEADER_LENGTH, PROTOCOL_VERSION, Request, ShardReport, Welcome, encode,
+    Answer, Code, Decision, FrameHeader, HEADER_LENGTH, PROTOCOL_VERSION, Request, ShardReport, Welcome,
+    encode,
 };
 use crate::trail::DoorTrail;
 use rustix::io::{Errno, IoSliceMut};
@@ -284,7 +285,9 @@ impl DoorClient {
     pub fn submit(&self, shard: u32, template: u16, body: &[u8]) -> Result<Outcome, ClientError> {
         match self.ask(&Request::Submit { shard, template }, body)?.0 {
             Answer::Sequenced { sequence } => Ok(Outcome::Sequenced(sequence)),
-            Answer::Refused { code: Code::Refused, what, decision } => Ok(Outcome::Refused { what, decision }),
+            Answer::Refused { code: Code::Refused, what, decision } => {
+                Ok(Outcome::Refused { what, decision })
+            }
             other => Err(unexpected(other)),
         }
     }
@@ -347,7 +350,9 @@ fn open(address: &SocketAddress) -> Result<Option<OwnedFd>, ClientError> {
     let failed = |source: io::Error| ClientError::Io { path: path.into(), source };
     let untrusted = |what: String| ClientError::Untrusted { path: path.into(), what };
     let place = match address.open() {
-        Err(AddressError::Open { source, .. }) if source.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(AddressError::Open { source, .. }) if source.kind() == io::ErrorKind::NotFound => {
+            return Ok(None);
+        }
         place => place?,
     };
     if place.socket().map_err(untrusted)?.is_none() {
@@ -363,7 +368,10 @@ fn open(address: &SocketAddress) -> Result<Option<OwnedFd>, ClientError> {
     }
     let bus = Caller::of(socket.as_fd()).map_err(failed)?;
     if ![0, geteuid().as_raw(), place.owner].contains(&bus.user) {
-        return Err(untrusted(format!("it is served by user {}, who is not its directory's owner", bus.user)));
+        return Err(untrusted(format!(
+            "it is served by user {}, who is not its directory's owner",
+            bus.user
+        )));
     }
     Ok(Some(socket))
 }

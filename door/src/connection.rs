@@ -182,7 +182,8 @@ impl Connection {
 /// Checks the header of a request, before any of it is read.
 fn check(header: &FrameHeader) -> Result<(), (Code, String)> {
     if header.version != PROTOCOL_VERSION {
-        let what = format!("this bus speaks version {PROTOCOL_VERSION} of the protocol, not {}", header.version);
+        let what =
+            format!("this bus speaks version {PROTOCOL_VERSION} of the protocol, not {}", header.version);
         return Err((Code::Version, what));
     }
     if header.length > REQUEST_LENGTH_MAX || header.json > REQUEST_JSON_MAX || header.json > header.length {

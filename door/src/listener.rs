@@ -216,8 +216,7 @@ mod tests {
             drop(UnixListener::bind(&path).unwrap());
             assert!(path.exists(), "the name is left");
             let bound = std::thread::scope(|scope| {
-                let threads: Vec<_> =
-                    (0..8).map(|_| scope.spawn(|| DoorListener::bind(&address))).collect();
+                let threads: Vec<_> = (0..8).map(|_| scope.spawn(|| DoorListener::bind(&address))).collect();
                 threads.into_iter().filter_map(|thread| thread.join().unwrap().ok()).collect::<Vec<_>>()
             });
             assert_eq!(bound.len(), 1);

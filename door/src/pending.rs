@@ -115,11 +115,7 @@ impl Pending {
 
 /// The answer that an event is to a submission, if it is one. `publisher` and `number` identify the
 /// submission.
-fn outcome_in(
-    submission: &Submission,
-    (publisher, number): (u16, u64),
-    event: &Event<'_>,
-) -> Option<Answer> {
+fn outcome_in(submission: &Submission, (publisher, number): (u16, u64), event: &Event<'_>) -> Option<Answer> {
     let Submission { control, body, .. } = submission;
     let frame = event.frame();
     if !frame.is_stele() {

@@ -65,7 +65,8 @@ impl Role {
     /// What the role allows.
     pub fn permissions(self) -> &'static [Permission] {
         use Permission::{
-            Administer, AllowTrading, KeepRecords, Publish, Read, RunStrategies, SetLimits, StopTrading, Watch,
+            Administer, AllowTrading, KeepRecords, Publish, Read, RunStrategies, SetLimits, StopTrading,
+            Watch,
         };
         match self {
             Self::Trader => &[Watch, Read, Publish, StopTrading, RunStrategies],

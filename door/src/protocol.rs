@@ -257,7 +257,8 @@ mod tests {
 
     #[test]
     fn an_unknown_request_or_field_is_malformed() {
-        for text in [r#"{"request":"bye"}"#, r#"{"request":"ring"}"#, r#"{"request":"ring","shard":1,"x":2}"#] {
+        for text in [r#"{"request":"bye"}"#, r#"{"request":"ring"}"#, r#"{"request":"ring","shard":1,"x":2}"#]
+        {
             assert!(serde_json::from_str::<Request>(text).is_err(), "{text}");
         }
     }

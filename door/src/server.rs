@@ -123,8 +123,12 @@ impl Serving {
             }
             self.answer_controls(now);
             let is_late = |connection: &Connection| connection.deadline().is_some_and(|at| at <= now);
-            let late: Vec<u64> =
-                self.connections.iter().filter(|connection| is_late(connection)).map(|late| late.id).collect();
+            let late: Vec<u64> = self
+                .connections
+                .iter()
+                .filter(|connection| is_late(connection))
+                .map(|late| late.id)
+                .collect();
             late.into_iter().for_each(|id| self.end(id));
         }
     }
@@ -155,7 +159,8 @@ impl Serving {
         if !own.revents().is_empty() {
             return None;
         }
-        let ready = connections.iter().zip(&self.connections).filter(|(polled, _)| !polled.revents().is_empty());
+        let ready =
+            connections.iter().zip(&self.connections).filter(|(polled, _)| !polled.revents().is_empty());
         Some(Ready {
             listener: !listener.revents().is_empty(),
             connections: ready.map(|(polled, connection)| (connection.id, polled.revents())).collect(),
@@ -235,7 +240,8 @@ impl Serving {
             Request::Counters => {
                 self.permit(caller, Permission::Watch)?;
                 let counters = self.counters.as_ref().and_then(Counters::descriptor);
-                let memory = counters.ok_or_else(|| refused(Code::Unavailable, "the counters are private"))?;
+                let memory =
+                    counters.ok_or_else(|| refused(Code::Unavailable, "the counters are private"))?;
                 Ok((Answer::Here, vec![cloned(memory)?]))
             }
             Request::Ring { shard } => {

@@ -66,7 +66,10 @@ impl TrailFiles {
 
 /// Whether it is a name of a file in the trail, and not a path or the writer's lock.
 fn is_plain(name: &str) -> bool {
-    !name.is_empty() && name.len() <= 255 && !name.contains(['/', '\0']) && !name.starts_with('.')
+    !name.is_empty()
+        && name.len() <= 255
+        && !name.contains(['/', '\0'])
+        && !name.starts_with('.')
         && name != LOCK_NAME
 }
 

@@ -2,9 +2,7 @@
 
 use std::path::PathBuf;
 use std::time::Duration;
-use stele_bus::{
-    AgentError, ControlError, CoreError, CounterError, GeometryError, Refusal, RingError,
-};
+use stele_bus::{AgentError, ControlError, CoreError, CounterError, GeometryError, Refusal, RingError};
 use stele_door::BindError;
 use stele_journal::{OpenError, TrailError};
 

@@ -6,9 +6,9 @@ use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use stele_bus::{
-    Agent, Clock as _, ConsumerProgress, ControlPublisher, Core, CoreOptions, Counters,
-    DutyCycles, EventSink, GateWatch, IdleStrategy, Idler, LogRing, LossyConsumer, NOT_RECEIVED, Publisher,
-    Refusal, SessionCloser, UtcClock,
+    Agent, Clock as _, ConsumerProgress, ControlPublisher, Core, CoreOptions, Counters, DutyCycles,
+    EventSink, GateWatch, IdleStrategy, Idler, LogRing, LossyConsumer, NOT_RECEIVED, Publisher, Refusal,
+    SessionCloser, UtcClock,
 };
 use stele_door::DoorServer;
 use stele_journal::CatchUp;

@@ -5,9 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use stele_bus::session::cut_text;
-use stele_bus::{
-    Agent, AgentError, GatingConsumer, NOT_RECEIVED, Observed, Publisher, Refusal,
-};
+use stele_bus::{Agent, AgentError, GatingConsumer, NOT_RECEIVED, Observed, Publisher, Refusal};
 use stele_compliance::rules::EpochEnding;
 use stele_compliance::{VerifiedTrail, VerifyOptions, verify};
 use stele_embed::{Bus, BusError, BusOptions, RemoteAccess};

@@ -42,8 +42,8 @@ impl RemotePublisher {
     /// [`AttachError`].
     pub fn attach(ring: RingView, lane: OwnedFd) -> Result<Self, AttachError> {
         let mapping = Mapping::attach(lane.as_fd(), Access::Write)?;
-        let memory = Mapped::<LaneBoard>::new(mapping)
-            .ok_or_else(|| AttachError::Layout("it is too short".into()))?;
+        let memory =
+            Mapped::<LaneBoard>::new(mapping).ok_or_else(|| AttachError::Layout("it is too short".into()))?;
         memory.board().check(memory.words().len()).map_err(AttachError::Layout)?;
         let (_, last) = memory.board().lane.taken();
         Ok(Self {

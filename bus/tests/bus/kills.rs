@@ -162,7 +162,8 @@ fn publishers_and_readers_killed_a_hundred_times_do_not_harm_the_bus() {
     });
     let recorded = std::fs::read(&said).unwrap();
     std::fs::remove_file(said).unwrap();
-    let accepted: Vec<u64> = recorded.as_chunks::<8>().0.iter().map(|bytes| u64::from_le_bytes(*bytes)).collect();
+    let accepted: Vec<u64> =
+        recorded.as_chunks::<8>().0.iter().map(|bytes| u64::from_le_bytes(*bytes)).collect();
     let mut on_log: BTreeMap<u64, usize> = BTreeMap::new();
     let mut own_on_log = 0;
     let mut next = 1;

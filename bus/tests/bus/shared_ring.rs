@@ -7,8 +7,8 @@ use stele_bus::{
     AttachError, Counters, Liveness, LogRing, LossyConsumer, Observed, Process, RingOptions, RingView,
     WriterState,
 };
-use stele_wire::messages::VenueNotice;
 use stele_wire::Sequence;
+use stele_wire::messages::VenueNotice;
 
 const OPTIONS: RingOptions = RingOptions { capacity: RING_LENGTH_MIN, huge_pages: false };
 

@@ -5,9 +5,7 @@ use stele_door::protocol::Code;
 use stele_door::{ClientError, DoorClient, Outcome, People};
 use stele_risk::RiskLimits;
 use stele_wire::codec::Writer;
-use stele_wire::messages::{
-    AccessRecorded, CancelScope, Check, KillSwitch, RiskLimit, SwitchState, Trade,
-};
+use stele_wire::messages::{AccessRecorded, CancelScope, Check, KillSwitch, RiskLimit, SwitchState, Trade};
 use zerocopy::little_endian::U16;
 
 fn body<M: stele_wire::codec::Message>(message: &M, texts: &[&str]) -> Vec<u8> {

@@ -4,10 +4,9 @@ use super::load::{LOAD_TEMPLATES_MAX, Parcel};
 use std::io;
 use stele_bus::bounds::PUBLISHER_WORDS_DEFAULT;
 use stele_bus::{
-    Agent, AgentError, Event, GatingConsumer, JournalReader, Liveness, LogRing, LossyConsumer,
-    Observed,
-    Publisher, RemotePort, RemotePublisher, RingError, RingOptions, RingParts, RingView, Sequencer, SequencerStart,
-    UtcClock,
+    Agent, AgentError, Event, GatingConsumer, JournalReader, Liveness, LogRing, LossyConsumer, Observed,
+    Publisher, RemotePort, RemotePublisher, RingError, RingOptions, RingParts, RingView, Sequencer,
+    SequencerStart, UtcClock,
 };
 use stele_risk::{Risk, RiskLimits};
 use stele_wire::{Identity, Nanos, Position, Sequence};
