@@ -28,10 +28,10 @@ use std::sync::Arc;
 use std::time::Duration;
 use stele_compliance::seal::{Signer, origin_of, sealing::sealed_events};
 use stele_journal::{Directory, Storage, TrailReader};
-use stele_wire::{Identity, Sequence};
 use stele_wire::bounds::BODY_LENGTH_MAX;
 use stele_wire::codec::{Writer, text_field};
 use stele_wire::messages::{AccessKind, AccessRecorded, EndReason};
+use stele_wire::{Identity, Sequence};
 use zerocopy::little_endian::{U16, U64};
 
 /// The extension of an access trail's directory.

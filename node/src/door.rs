@@ -86,10 +86,7 @@ pub(crate) fn usable(config: &Config) -> Result<String, String> {
 
 /// Creates the ring of a shard in memory that other processes may map. Where there is too little of it, the
 /// ring is private to this process; the reason is returned, too.
-pub(crate) fn ring(
-    options: &RingOptions,
-    base: Position,
-) -> Result<(RingParts, Option<String>), Failure> {
+pub(crate) fn ring(options: &RingOptions, base: Position) -> Result<(RingParts, Option<String>), Failure> {
     let reason = match LogRing::create_shared(options, base) {
         Ok(parts) => return Ok((parts, None)),
         Err(error @ RingError::Map { .. }) => format!("other processes cannot follow the ring: {error}"),

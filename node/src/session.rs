@@ -160,9 +160,7 @@ impl Session {
 
         let composed = prepared
             .into_iter()
-            .map(|prepared| {
-                prepared.compose(config, &flush, &layout, &counters, sample_every)
-            })
+            .map(|prepared| prepared.compose(config, &flush, &layout, &counters, sample_every))
             .collect::<Result<Vec<_>, _>>()?;
         let (mut topologies, mut composed): (Vec<_>, Vec<_>) = composed.into_iter().unzip();
         for (to, composed) in composed.iter_mut().enumerate() {

@@ -68,6 +68,8 @@ pub(crate) struct ShardParts {
     /// The open orders of earlier sessions. The venue is asked about each before any new order leaves.
     pub(crate) doubts: Vec<OrderInDoubt>,
     pub(crate) host: Host,
+    /// The number and name of each strategy that is to run.
+    pub(crate) strategies: Vec<(u16, String)>,
     pub(crate) exchange: PaperExchange,
     pub(crate) release: Watermark,
     /// How snapshots are taken; none: no snapshots.
@@ -185,7 +187,7 @@ impl Topology {
 
         let options = AgentOptions { sample_every: parts.sample_every, ..AgentOptions::default() };
         let mut strategies = StrategyAgent::new(options, parts.host, decided, orders, UtcClock::new());
-        strategies.register_counters(counters, shard).map_err(Failure::environment)?;
+        strategies.register_counters(counters, shard, &parts.strategies).map_err(Failure::environment)?;
         let outcome = strategies.results();
         let mut venue = PaperVenue::new(parts.exchange, traded, reports);
         venue.register_counters(counters, shard).map_err(Failure::environment)?;

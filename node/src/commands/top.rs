@@ -24,8 +24,7 @@ const INTERVAL: Duration = Duration::from_millis(250);
 pub(crate) fn top(args: &TopArgs) -> Result<(), Failure> {
     let door = running_bus::find(args.name.as_deref())?;
     let reader = door.counters().map_err(running_bus::failed)?;
-    let mut watch =
-        Watch { name: door.welcome().bus.clone(), reader, clock: UtcClock::new(), last: None };
+    let mut watch = Watch { name: door.welcome().bus.clone(), reader, clock: UtcClock::new(), last: None };
     if args.output.json || args.once {
         watch.look();
         sleep(INTERVAL);
@@ -203,6 +202,24 @@ mod tests {
         let view = watch.look();
         assert_eq!((view.shards[0].latencies[0].count, view.shards[0].latencies[0].p50), (0, None));
         assert_eq!((view.shards[0].timers, view.shards[0].events_per_second), (5, 0.0));
+    }
+
+    #[test]
+    fn a_paused_strategy_is_shown_with_the_orders_that_it_did_not_send() {
+        let (counters, mut watch) = watched();
+        let of_strategy = |id, name, is_paused, suppressed| {
+            let labels = CounterLabels::named(0, id, name);
+            counters.register(table::STRATEGY_PAUSED, labels).unwrap().set(is_paused);
+            counters.register(table::ORDERS_SUPPRESSED, labels).unwrap().set(suppressed);
+        };
+        of_strategy(1, "ma-cross", 1, 1_234);
+        of_strategy(2, "dip-buyer", 0, 7);
+        let view = watch.look();
+        let shown = plain(&view);
+        assert!(shown.contains("strategy 1 ma-cross is paused: 1,234 orders not sent"), "{shown}");
+        assert!(!shown.contains("dip-buyer") && !shown.contains("did not apply"), "{shown}");
+        let strategies = &view.shards[0].strategies;
+        assert_eq!((strategies.len(), strategies[1].is_paused, strategies[1].suppressed), (2, false, 7));
     }
 
     #[test]

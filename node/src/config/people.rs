@@ -1,7 +1,7 @@
 //! People: `[[person]]`, which user of the operating system is which party of the log.
 
-use super::page::Page;
 use super::Config;
+use super::page::Page;
 use crate::failure::Failure;
 use serde::{Deserialize, Serialize};
 use std::fmt::Write as _;

@@ -20,7 +20,9 @@ fn find(name: &str) -> DoorClient {
     loop {
         match DoorClient::find(Some(name)) {
             Ok(door) => return door,
-            Err(error) => assert!(since.elapsed() < Duration::from_secs(60), "the run has not begun: {error}"),
+            Err(error) => {
+                assert!(since.elapsed() < Duration::from_secs(60), "the run has not begun: {error}")
+            }
         }
         std::thread::sleep(Duration::from_millis(5));
     }

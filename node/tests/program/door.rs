@@ -65,7 +65,7 @@ fn found<M: Message>(trail: &Path) -> Vec<M> {
     let mut reader = TrailReader::open(trail).unwrap();
     let mut all = Vec::new();
     while let Some(entry) = reader.read_next().unwrap() {
-        all.extend(entry.frame.message::<M>().copied());
+        all.extend(entry.frame.message::<M>().map(|message| *message));
     }
     all
 }
@@ -91,7 +91,10 @@ fn a_run_with_next_to_no_shared_memory_file_system_is_watched_and_stopped() {
     let switch = ["kill-switch", "--all", "--by", "12", "--reason", "a test", "--bus", text(&socket)];
     let engaged = stele_json(&switch);
     let sequence = engaged["entered"][0]["sequence"].as_u64().unwrap();
-    assert_eq!((&engaged["verified"], &engaged["caller"]["user"]), (&false.into(), &geteuid().as_raw().into()));
+    assert_eq!(
+        (&engaged["verified"], &engaged["caller"]["user"]),
+        (&false.into(), &geteuid().as_raw().into())
+    );
     stele_ok(&["limit", "set", "notional", "5000000", "--by", "12", "--bus", text(&socket)]);
     let mut attached = Command::new(PROGRAM)
         .args(["attach", text(&socket), "--from", &sequence.to_string()])
@@ -99,7 +102,8 @@ fn a_run_with_next_to_no_shared_memory_file_system_is_watched_and_stopped() {
         .spawn()
         .unwrap();
     let mut line = String::new();
-    std::io::BufRead::read_line(&mut std::io::BufReader::new(attached.stdout.take().unwrap()), &mut line).unwrap();
+    std::io::BufRead::read_line(&mut std::io::BufReader::new(attached.stdout.take().unwrap()), &mut line)
+        .unwrap();
     assert!(line.contains("KillSwitch"), "{line}");
     let _ = attached.wait();
     let trail = run.trail();
