@@ -1,8 +1,8 @@
 //! `stele kill-switch` and `stele limit set`: changes to the controls on orders, recorded as events.
 //!
-//! On a running bus, a change is submitted through its door, which answers with the outcome: the event itself,
-//! durable, or the `RiskDecision` that refused it. On a stopped trail, the command writes the event itself,
-//! and the next session applies it.
+//! On a running bus, a change is submitted through its door, which answers with the outcome: the event
+//! itself, durable, or the `RiskDecision` that refused it. On a stopped trail, the command writes the event
+//! itself, and the next session applies it.
 
 use super::kill_switch_wait::{self, Engaged};
 use crate::act::{Act, Purpose};
