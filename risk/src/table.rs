@@ -128,6 +128,10 @@ impl<K: TableKey, V: Copy + Default> Table<K, V> {
         self.entries.len()
     }
 
+    pub(crate) fn len(&self) -> usize {
+        self.length
+    }
+
     pub(crate) fn is_full(&self) -> bool {
         self.length == self.entries.len()
     }
