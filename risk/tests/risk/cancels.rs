@@ -23,6 +23,10 @@ impl Desk {
         Self { rig: Rig::with(&[]), cancels: PendingCancels::default() }
     }
 
+    fn large() -> Self {
+        Self { rig: Rig::new(RiskLimits::default()), ..Self::new() }
+    }
+
     fn switch(&mut self, scope: CancelScope, id: u32, state: SwitchState) {
         let switch = KillSwitch { scope, scope_id: id.into(), state, ..KillSwitch::NULL };
         self.rig.put(&switch);
@@ -150,7 +154,7 @@ fn a_released_switch_cancels_what_worked_before_once_and_nothing_later() {
 
 #[test]
 fn a_duty_cycle_makes_a_bounded_number_of_comparisons() {
-    let mut desk = Desk::new();
+    let mut desk = Desk::large();
     for id in 1..=8_192 {
         desk.rig.put(&buy(id, 1, 1));
     }

@@ -3,8 +3,8 @@
 use super::rig::*;
 use stele_risk::{RestoreError, Risk, RiskCapacity, RiskLimits};
 use stele_wire::messages::{
-    CancelScope, Check, InstrumentClass, InstrumentDefinition, NewOrder, OrderFilled, ReplaceOrder, Side,
-    TradeBusted, UpdateAction,
+    CancelScope, Check, InstrumentClass, InstrumentDefinition, NewOrder, OrderCancelled, OrderFilled,
+    OrderStatus, ReplaceOrder, Side, TradeBusted, UpdateAction,
 };
 
 fn small() -> RiskCapacity {
@@ -161,11 +161,11 @@ fn a_late_report_about_a_done_order_does_not_change_the_next_one_with_its_id() {
     rig.put(&buy(1, 5, 1));
     let first = rig.sequence;
     let about = |sequence: u64| {
-        report!(stele_wire::messages::OrderCancelled {
+        report!(OrderCancelled {
             client_order_id: 1.into(),
             order_sequence: sequence.into(),
             leaves_quantity: 0.into(),
-            status: stele_wire::messages::OrderStatus::DONE,
+            status: OrderStatus::DONE,
         })
     };
     rig.put(&about(first));

@@ -223,7 +223,7 @@ proptest! {
     /// Three shards that get the same allotments in the same order. The model is a table of three amounts.
     #[test]
     fn however_the_firms_credit_is_moved_between_shards_the_sum_never_exceeds_it(steps in moves()) {
-        let mut shards: Vec<Rig> = (0..3).map(|_| Rig::new(RiskLimits::default())).collect();
+        let mut shards: Vec<Rig> = (0..3).map(|_| Rig::new(small_limits())).collect();
         for (number, shard) in (0_u32..).zip(&mut shards) {
             shard.put(&SessionStart { shard: number.into(), ..SessionStart::NULL });
         }

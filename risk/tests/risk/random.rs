@@ -3,7 +3,7 @@
 use super::model::Model;
 use super::rig::*;
 use proptest::prelude::*;
-use stele_risk::{OrderTerms, Risk, RiskLimits, affects_risk};
+use stele_risk::{OrderTerms, Risk, affects_risk};
 use stele_wire::codec::Message;
 use stele_wire::messages::{
     CancelOrder, CancelScope, Check, InstrumentDefinition, KillSwitch, NewOrder, OrderAccepted,
@@ -54,7 +54,7 @@ struct Play {
 impl Play {
     fn new() -> Self {
         let mut play = Self {
-            rig: Rig::new(RiskLimits::default()),
+            rig: Rig::new(small_limits()),
             model: Model::default(),
             numbers: [0; 3],
             next_id: 1,
@@ -332,7 +332,7 @@ impl Play {
     /// Continues from a snapshot.
     fn restart(&mut self) {
         let bytes = self.rig.snapshot();
-        let restored = Risk::restore(RiskLimits::default(), &bytes).unwrap();
+        let restored = Risk::restore(small_limits(), &bytes).unwrap();
         self.rig.risk = restored;
         assert_eq!(self.rig.snapshot(), bytes);
     }
@@ -346,7 +346,7 @@ proptest! {
     ) {
         let mut play = Play::new();
         steps.iter().for_each(|step| play.step(step));
-        let mut replayed = Risk::new(RiskLimits::default());
+        let mut replayed = Risk::new(small_limits());
         for (template_id, body, sequence, time) in &play.rig.log {
             if affects_risk(*template_id) {
                 // What passed once passes again.

@@ -1,6 +1,8 @@
 //! Risk checks that are fed as the sequencer feeds them, and messages to feed them with.
 
-use stele_risk::{Breach, OrderTerms, Risk, RiskLimits, SequencedEvent, affects_risk, is_checked_change};
+use stele_risk::{
+    Breach, OrderTerms, Risk, RiskCapacity, RiskLimits, SequencedEvent, affects_risk, is_checked_change,
+};
 use stele_wire::codec::Message;
 use stele_wire::messages::{
     AccountDefinition, CancelScope, Check, CreditAllotment, InstrumentClass, InstrumentDefinition, NewOrder,
@@ -25,6 +27,22 @@ pub(crate) enum Answer {
 
 pub(crate) fn refused(check: Check, limit: i64, value: i64) -> Answer {
     Answer::Refused(Breach { check, limit, value })
+}
+
+/// No limits, and tables that are small, because a test that creates many states is fast then.
+pub(crate) fn small_limits() -> RiskLimits {
+    let capacity = RiskCapacity {
+        instruments: 64,
+        accounts: 64,
+        strategies: 64,
+        holdings: 256,
+        open_orders: 512,
+        strategy_open_orders: 512,
+        account_open_orders: 512,
+        strategy_holdings: 256,
+        executions: 512,
+    };
+    RiskLimits { capacity, ..RiskLimits::default() }
 }
 
 /// A log whose only follower is the risk checks.
@@ -57,7 +75,7 @@ impl Rig {
 
     /// With limits of scope ALL.
     pub(crate) fn with(limits: &[(Check, i64)]) -> Self {
-        let mut rig = Self::new(RiskLimits::default());
+        let mut rig = Self::new(small_limits());
         for (check, max) in limits {
             assert_eq!(rig.submit(&limit(CancelScope::ALL, 0, *check, *max)), Answer::Passed);
         }
