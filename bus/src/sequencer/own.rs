@@ -338,14 +338,7 @@ impl<C: Clock> Desk<C> {
 
     fn append_followed<M: Message>(&mut self, message: &M) {
         let sequence = self.append_own(M::TEMPLATE_ID, message.as_bytes());
-        let event = SequencedEvent {
-            template_id: M::TEMPLATE_ID,
-            block_length: M::BLOCK_LENGTH,
-            schema_version: SCHEMA_VERSION,
-            sequence,
-            timestamp: self.head.timestamp(),
-            body: message.as_bytes(),
-        };
+        let event = SequencedEvent::of(message, sequence, self.head.timestamp());
         self.risk.on_sequenced(&event);
         self.timers.on_sequenced(&event);
     }
