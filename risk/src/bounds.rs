@@ -13,6 +13,9 @@ pub const RISK_STRATEGIES_MAX: usize = 256;
 pub const RISK_PUBLISHERS_MAX: usize = 128;
 /// The most new orders within the window of the duplicate check.
 pub const RISK_RECENT_ORDERS_MAX: usize = 16 << 10;
+/// The newest executions that are remembered: an execution id among them counts once, and they can be
+/// reversed and corrected.
+pub const RISK_EXECUTIONS_MAX: usize = 32 << 10;
 /// The most accounts, strategies and instruments with their own limits.
 pub const RISK_LIMIT_SETS_MAX: usize = 1 << 10;
 /// The most pairs of an account, or of a strategy, and an instrument with their own limits.

@@ -1,10 +1,12 @@
 //! The sizes of the tables of [`crate::Risk`], and how much of each is in use.
 //!
-//! Nothing grows after [`crate::Risk::new`]: an order that needs an entry in a full table is refused with the
-//! check `CAPACITY`. Every follower of a log (the sequencer, a restart, the thread for snapshots) needs the
-//! same sizes, because what a full table does not contain is not part of the state.
+//! On the hot path nothing grows: an order that needs an entry in a full table is refused with the check
+//! `CAPACITY`. The capacity is not part of the state. Who only follows a log, such as a restart or the thread
+//! for snapshots, has tables that [grow](crate::Risk::follower), and a session begins when the state of the
+//! log [fits](crate::Risk::in_session) its capacity.
 
 use crate::bounds::{RISK_CAPACITY_MAX, RISK_STRATEGIES_MAX};
+use crate::table::Size;
 
 /// The sizes of the tables.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -25,9 +27,6 @@ pub struct RiskCapacity {
     pub account_open_orders: usize,
     /// The part of `holdings` that the orders of one strategy may create.
     pub strategy_holdings: usize,
-    /// The newest executions that are remembered: an execution id among them counts once, and they can be
-    /// reversed and corrected.
-    pub executions: usize,
 }
 
 impl Default for RiskCapacity {
@@ -41,7 +40,36 @@ impl Default for RiskCapacity {
             strategy_open_orders: 8 << 10,
             account_open_orders: 16 << 10,
             strategy_holdings: 12 << 10,
-            executions: 16 << 10,
+        }
+    }
+}
+
+/// The sizes of the tables of one state.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Sizes {
+    pub(crate) instruments: Size,
+    pub(crate) accounts: Size,
+    pub(crate) strategies: Size,
+    pub(crate) holdings: Size,
+    pub(crate) open_orders: Size,
+}
+
+impl Sizes {
+    pub(crate) const GROWING: Self = Self {
+        instruments: Size::Growing,
+        accounts: Size::Growing,
+        strategies: Size::Growing,
+        holdings: Size::Growing,
+        open_orders: Size::Growing,
+    };
+
+    pub(crate) fn fixed(capacity: &RiskCapacity) -> Self {
+        Self {
+            instruments: Size::Fixed(capacity.instruments),
+            accounts: Size::Fixed(capacity.accounts),
+            strategies: Size::Fixed(capacity.strategies),
+            holdings: Size::Fixed(capacity.holdings),
+            open_orders: Size::Fixed(capacity.open_orders),
         }
     }
 }
@@ -73,7 +101,7 @@ pub enum CapacityError {
 
 impl RiskCapacity {
     /// The names of the capacities, with their values, in the order of the configuration.
-    pub const fn values(&self) -> [(&'static str, usize); 9] {
+    pub const fn values(&self) -> [(&'static str, usize); 8] {
         [
             ("instruments", self.instruments),
             ("accounts", self.accounts),
@@ -83,7 +111,6 @@ impl RiskCapacity {
             ("strategy_open_orders", self.strategy_open_orders),
             ("account_open_orders", self.account_open_orders),
             ("strategy_holdings", self.strategy_holdings),
-            ("executions", self.executions),
         ]
     }
 

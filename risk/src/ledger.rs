@@ -9,7 +9,7 @@
 //! So an order that only closes a position adds nothing to the exposure, and an account that has used up its
 //! credit can still close its positions. The credit used is the sum of the exposures.
 
-use crate::capacity::RiskCapacity;
+use crate::capacity::Sizes;
 use crate::executions::Fill;
 use crate::levels::{Levels, Tree};
 use crate::orders::{Entry, NIL, Orders, side_index};
@@ -188,14 +188,14 @@ pub(crate) fn holding_key(account: u32, instrument: u32) -> u64 {
 }
 
 impl Ledger {
-    pub(crate) fn new(capacity: &RiskCapacity) -> Self {
+    pub(crate) fn new(sizes: &Sizes) -> Self {
         Self {
-            accounts: Table::new(capacity.accounts),
-            strategies: Table::new(capacity.strategies),
-            holdings: Table::new(capacity.holdings),
-            resting: Table::new(capacity.holdings),
-            levels: Levels::new(capacity.open_orders),
-            orders: Orders::new(capacity.open_orders),
+            accounts: Table::new(sizes.accounts),
+            strategies: Table::new(sizes.strategies),
+            holdings: Table::new(sizes.holdings),
+            resting: Table::new(sizes.holdings),
+            levels: Levels::new(sizes.open_orders.first()),
+            orders: Orders::new(sizes.open_orders),
             used: 0,
             unvalued: 0,
             untracked: 0,
@@ -332,12 +332,15 @@ impl Ledger {
         let (account, instrument) = (entry.owner.account, entry.owner.instrument);
         let held = self.holdings.len();
         let strategy = self.strategies.enter(entry.owner.strategy.into());
-        let Some((holding, strategy)) =
-            self.holding(account, instrument).zip(strategy).filter(|_| self.orders.has_room(1))
+        let has_room = self.orders.make_room() > 0;
+        let Some((holding, strategy)) = self.holding(account, instrument).zip(strategy).filter(|_| has_room)
         else {
             self.untracked += 1;
             return;
         };
+        if self.levels.capacity() < self.orders.capacity() {
+            self.levels.grow(self.orders.capacity());
+        }
         let counted = (entry.counted, entry.counted_value);
         (entry.counted, entry.counted_value) = (0, 0);
         (entry.holding, entry.strategy) = (holding, strategy);

@@ -50,7 +50,7 @@ const VACANT: Level = Level { rank: 0, orders: 0, parent: NIL, children: [NIL; 2
 /// The levels of all trees.
 #[derive(Clone, Debug)]
 pub(crate) struct Levels {
-    levels: Box<[Level]>,
+    levels: Vec<Level>,
     free: Vec<u32>,
 }
 
@@ -67,7 +67,18 @@ fn priority(slot: u32) -> u32 {
 impl Levels {
     /// Room for as many levels as there are orders.
     pub(crate) fn new(capacity: usize) -> Self {
-        Self { levels: vec![VACANT; capacity].into(), free: (0..capacity as u32).rev().collect() }
+        Self { levels: vec![VACANT; capacity], free: (0..capacity as u32).rev().collect() }
+    }
+
+    pub(crate) fn capacity(&self) -> usize {
+        self.levels.len()
+    }
+
+    /// Makes room for as many levels as there are orders.
+    pub(crate) fn grow(&mut self, capacity: usize) {
+        let before = self.levels.len();
+        self.levels.resize(capacity, VACANT);
+        self.free.extend((before as u32..capacity as u32).rev());
     }
 
     #[inline]

@@ -23,7 +23,7 @@
 //! limit of the scope.
 
 use crate::bounds::{RISK_LIMIT_PAIRS_MAX, RISK_LIMIT_SETS_MAX, RISK_PENDING_MAX};
-use crate::table::Table;
+use crate::table::{Size, Table};
 use stele_wire::messages::{CancelScope, Check, RiskLimit};
 
 /// No limit: the null value of the schema.
@@ -151,8 +151,8 @@ impl Default for Limits {
         Self {
             all: [NONE; CHECKS],
             sets,
-            of_accounts: Table::new(RISK_LIMIT_PAIRS_MAX),
-            of_strategies: Table::new(RISK_LIMIT_PAIRS_MAX),
+            of_accounts: Table::new(Size::Fixed(RISK_LIMIT_PAIRS_MAX)),
+            of_strategies: Table::new(Size::Fixed(RISK_LIMIT_PAIRS_MAX)),
             pending: Vec::with_capacity(RISK_PENDING_MAX),
             next_effective: u64::MAX,
             needs_state: false,

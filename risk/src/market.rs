@@ -4,7 +4,7 @@
 //! Only an `InstrumentDefinition` defines an instrument. Market data of an undefined instrument is ignored.
 
 use crate::ids::IdSet;
-use crate::table::Table;
+use crate::table::{Size, Table};
 use stele_wire::messages::{
     BookClear, BookDepth, BookExecute, BookScope, Boolean, ExecuteAttributes, FeedState, FeedStatus,
     InstrumentClass, InstrumentDefinition, MarketFlags, TopOfBook, Trade, TradeAttributes, TradeBreak,
@@ -214,7 +214,7 @@ pub(crate) struct Quoted {
 }
 
 impl Market {
-    pub(crate) fn new(instruments: usize) -> Self {
+    pub(crate) fn new(instruments: Size) -> Self {
         Self {
             instruments: Table::new(instruments),
             broken_sources: IdSet::default(),

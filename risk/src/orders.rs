@@ -2,7 +2,7 @@
 //! id, which is unique among the open orders of an account.
 
 pub(crate) use crate::levels::NIL;
-use crate::table::{SlotIndex, TableKey};
+use crate::table::{Size, SlotIndex, TableKey};
 use crate::terms::OrderOwner;
 use stele_wire::Price;
 use stele_wire::messages::Side;
@@ -127,18 +127,41 @@ impl Entry {
 pub(crate) struct Orders {
     by_key: SlotIndex<OrderKey>,
     by_sequence: SlotIndex<u64>,
-    entries: Box<[Entry]>,
+    entries: Vec<Entry>,
     free: Vec<u32>,
+    grows: bool,
 }
 
 impl Orders {
-    pub(crate) fn new(capacity: usize) -> Self {
+    pub(crate) fn new(size: Size) -> Self {
+        let capacity = size.first();
         Self {
             by_key: SlotIndex::new(capacity),
             by_sequence: SlotIndex::new(capacity),
-            entries: vec![VACANT; capacity].into(),
+            entries: vec![VACANT; capacity],
             free: (0..capacity as u32).rev().collect(),
+            grows: size == Size::Growing,
         }
+    }
+
+    /// The entries that there can be.
+    pub(crate) fn room(&self) -> usize {
+        if self.grows { usize::MAX } else { self.entries.len() }
+    }
+
+    /// Makes room for more if there is none and the orders may grow. Returns the room that there is.
+    pub(crate) fn make_room(&mut self) -> usize {
+        if self.free.is_empty() && self.grows {
+            let (before, capacity) = (self.entries.len(), 2 * self.entries.len());
+            self.entries.resize(capacity, VACANT);
+            self.free.extend((before as u32..capacity as u32).rev());
+            (self.by_key, self.by_sequence) = (SlotIndex::new(capacity), SlotIndex::new(capacity));
+            for (slot, entry) in (0_u32..).zip(&self.entries[..before]) {
+                self.by_key.set(entry.key, slot);
+                self.by_sequence.set(entry.sequence, slot);
+            }
+        }
+        self.free.len()
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -147,12 +170,6 @@ impl Orders {
 
     pub(crate) fn capacity(&self) -> usize {
         self.entries.len()
-    }
-
-    /// Whether there is room for `count` more.
-    #[inline]
-    pub(crate) fn has_room(&self, count: usize) -> bool {
-        self.free.len() >= count
     }
 
     /// An order, or one leg of a quote, by account and client order id.
@@ -257,7 +274,7 @@ mod tests {
 
     #[test]
     fn the_legs_of_a_quote_are_found_until_the_last_is_removed() {
-        let (mut orders, key) = (Orders::new(4), OrderKey { client_order_id: 7, account: 1 });
+        let (mut orders, key) = (Orders::new(Size::Fixed(4)), OrderKey { client_order_id: 7, account: 1 });
         let entry = Entry { is_quote: true, ..Entry::new(key, OrderOwner::default(), 10) };
         let bid = orders.insert(entry, None).unwrap();
         let ask = orders.insert(entry, Some(bid)).unwrap();

@@ -22,8 +22,8 @@
 //! Nothing allocates after [`Risk::new`]: every table has its size from [`RiskCapacity`] or
 //! [`crate::bounds`].
 
-use crate::bounds::RISK_PUBLISHERS_MAX;
-use crate::capacity::{RiskCapacity, TableUse};
+use crate::bounds::{RISK_EXECUTIONS_MAX, RISK_PUBLISHERS_MAX};
+use crate::capacity::{RiskCapacity, Sizes, TableUse};
 use crate::credit::{Allotment, Allotments};
 use crate::duplicates::Recent;
 use crate::executions::Executions;
@@ -33,8 +33,9 @@ use crate::limits::{Limits, NONE, Target, place};
 use crate::market::Market;
 use crate::proposals::Proposals;
 use crate::rate::{Bucket, Rate};
+use crate::state::RestoreError;
 use crate::switches::Switches;
-use crate::table::Table;
+use crate::table::{Size, Table};
 use stele_wire::messages::{CancelScope, Check};
 use stele_wire::{Price, Quantity};
 
@@ -115,8 +116,17 @@ impl Risk {
     /// # Panics
     /// When the capacity is not [valid](RiskCapacity::validate).
     pub fn new(limits: RiskLimits) -> Self {
-        let capacity = limits.capacity;
-        capacity.validate().expect("the capacity is valid");
+        limits.capacity.validate().expect("the capacity is valid");
+        Self::sized(limits, &Sizes::fixed(&limits.capacity))
+    }
+
+    /// The state before any event, for who only follows a log: its tables grow with what is on the log. Its
+    /// session [begins](Risk::in_session) when the log continues.
+    pub fn follower() -> Self {
+        Self::sized(RiskLimits::default(), &Sizes::GROWING)
+    }
+
+    pub(crate) fn sized(limits: RiskLimits, sizes: &Sizes) -> Self {
         let mut in_force = Limits::default();
         let quantity = limits.order_quantity_max.map(|max| i64::try_from(max.0).unwrap_or(NONE));
         in_force.all[place(Check::ORDER_QUANTITY)] = quantity.unwrap_or(NONE);
@@ -125,17 +135,17 @@ impl Risk {
             limits: in_force,
             has_sealer: limits.has_sealer,
             four_eyes: limits.four_eyes,
-            capacity,
+            capacity: limits.capacity,
             shard: 0,
             rate: Rate::NONE,
             allotted: None,
             allotments: Allotments::default(),
             switches: Switches::default(),
-            market: Market::new(capacity.instruments),
-            ledger: Ledger::new(&capacity),
-            publishers: Table::new(RISK_PUBLISHERS_MAX),
+            market: Market::new(sizes.instruments),
+            ledger: Ledger::new(sizes),
+            publishers: Table::new(Size::Fixed(RISK_PUBLISHERS_MAX)),
             recent: Recent::default(),
-            executions: Executions::new(capacity.executions),
+            executions: Executions::new(RISK_EXECUTIONS_MAX),
             repeated: 0,
             proposals: Proposals::default(),
             paused: IdSet::default(),
@@ -153,12 +163,18 @@ impl Risk {
         Some(self.limit_of(Target::All, check)).filter(|limit| *limit != NONE)
     }
 
-    /// Continues in a new session: takes from `limits` whether there is a sealer and whether four eyes are
-    /// needed, because neither follows from the log. The sizes of the tables stay.
-    #[must_use]
-    pub fn in_session(mut self, limits: RiskLimits) -> Self {
-        (self.has_sealer, self.four_eyes) = (limits.has_sealer, limits.four_eyes);
-        self
+    /// The same state in a new session: takes from `limits` whether there is a sealer, whether four eyes are
+    /// needed, and the sizes of the tables, because none of them follows from the log.
+    ///
+    /// # Errors
+    /// [`RestoreError::Capacity`] when the state does not fit.
+    ///
+    /// # Panics
+    /// As [`Risk::new`].
+    pub fn in_session(self, limits: RiskLimits) -> Result<Self, RestoreError> {
+        let mut state = Vec::new();
+        self.snapshot(&mut state);
+        Self::restore(limits, &state)
     }
 
     /// The number of orders and legs of quotes that may still be executed.

@@ -2,7 +2,8 @@
 //! make the same decisions have the same bytes.
 
 use crate::bounds::{
-    KILL_SWITCHES_MAX, RISK_ALLOTMENTS_MAX, RISK_PENDING_MAX, RISK_PROPOSALS_MAX, RISK_RECENT_ORDERS_MAX,
+    KILL_SWITCHES_MAX, RISK_ALLOTMENTS_MAX, RISK_EXECUTIONS_MAX, RISK_PENDING_MAX, RISK_PROPOSALS_MAX,
+    RISK_RECENT_ORDERS_MAX,
 };
 use crate::credit::Allotment;
 use crate::duplicates::Likeness;
@@ -171,7 +172,19 @@ impl Risk {
     /// # Panics
     /// As [`Risk::new`].
     pub fn restore(limits: RiskLimits, bytes: &[u8]) -> Result<Self, RestoreError> {
-        let (mut risk, mut reader) = (Self::new(limits), StateReader::new(bytes));
+        Self::new(limits).restored(bytes)
+    }
+
+    /// As [`Risk::restore`], for who only follows a log: see [`Risk::follower`].
+    ///
+    /// # Errors
+    /// [`RestoreError`] when the bytes are not such a state.
+    pub fn restore_follower(bytes: &[u8]) -> Result<Self, RestoreError> {
+        Self::follower().restored(bytes)
+    }
+
+    fn restored(self, bytes: &[u8]) -> Result<Self, RestoreError> {
+        let (mut risk, mut reader) = (self, StateReader::new(bytes));
         risk.shard = reader.get()?;
         risk.get_limits(&mut reader)?;
         let unvalued = risk.get_tables(&mut reader)?;
@@ -182,8 +195,7 @@ impl Risk {
             let (price, [quantity, time]) = (reader.get()?, reader.get()?);
             risk.recent.enter(Likeness { account, instrument, side, price, quantity }, time, u64::MAX);
         }
-        // Only the newest executions are kept, so fewer fit as well.
-        for _ in 0..reader.count("executions", crate::bounds::RISK_CAPACITY_MAX)? {
+        for _ in 0..reader.count("executions", RISK_EXECUTIONS_MAX)? {
             let ([sequence, execution_id], [account, instrument]) = (reader.get()?, reader.get()?);
             let (quantity, [price, value]) = (reader.get()?, reader.get()?);
             let [is_sale, is_busted] = reader.get()?;
@@ -265,7 +277,7 @@ impl Risk {
 
     /// Returns the keys of the holdings whose value is unknown.
     fn get_tables(&mut self, reader: &mut StateReader<'_>) -> Result<Vec<u64>, RestoreError> {
-        for _ in 0..reader.rows("instruments", self.market.instruments.capacity())? {
+        for _ in 0..reader.rows("instruments", self.market.instruments.room())? {
             let id = reader.get::<u32>()?;
             let [last, bid, ask, opening, multiplier] = reader.get()?;
             let ([last_trade, quoted_at], source) = (reader.get()?, reader.get()?);
@@ -290,7 +302,7 @@ impl Risk {
             };
             known.restore_scale(multiplier, exponent);
         }
-        for _ in 0..reader.rows("accounts", self.ledger.accounts.capacity())? {
+        for _ in 0..reader.rows("accounts", self.ledger.accounts.room())? {
             let (id, currency, owner) = (reader.get::<u32>()?, reader.get()?, reader.get()?);
             let (is_defined, full_at) = (reader.get()?, reader.get()?);
             let (rate, limits) = (Rate::per_second(reader.get()?), self.get_set(reader)?);
@@ -299,7 +311,7 @@ impl Risk {
             (account.rate, account.limits, account.is_defined) = (rate, limits, is_defined);
             self.ledger.set_owner(id, owner);
         }
-        for _ in 0..reader.rows("strategies", self.ledger.strategies.capacity())? {
+        for _ in 0..reader.rows("strategies", self.ledger.strategies.room())? {
             let ([id, algorithm, holdings], full_at) = (reader.get::<[u32; 3]>()?, reader.get()?);
             let (rate, limits) = (Rate::per_second(reader.get()?), self.get_set(reader)?);
             let strategy = self.ledger.strategies.entry(id).ok_or(no_room("a strategy"))?;
@@ -312,7 +324,7 @@ impl Risk {
             *source = Source { newest, bucket: Bucket::restored(full_at) };
         }
         let mut unvalued = Vec::new();
-        for _ in 0..reader.rows("holdings", self.ledger.holdings.capacity())? {
+        for _ in 0..reader.rows("holdings", self.ledger.holdings.room())? {
             let (key, [position, cost]) = (reader.get::<u64>()?, reader.get()?);
             let is_taken = self.ledger.hold(key, position, cost);
             is_taken.ok_or(no_room("a holding"))?;
@@ -324,7 +336,7 @@ impl Risk {
     }
 
     fn get_orders(&mut self, reader: &mut StateReader<'_>) -> Result<(), RestoreError> {
-        for _ in 0..reader.rows("open_orders", self.ledger.orders.capacity())? {
+        for _ in 0..reader.rows("open_orders", self.ledger.orders.room())? {
             let [client_order_id, sequence, replaces, leaves, counted] = reader.get()?;
             let ([cancelled_at, asked_by], [account, instrument, desk, trader, client]) =
                 (reader.get()?, reader.get()?);

@@ -1,6 +1,7 @@
 //! What is not known, not identified or without room is refused, also where no limit is in force.
 
 use super::rig::*;
+use stele_risk::bounds::RISK_EXECUTIONS_MAX;
 use stele_risk::{RestoreError, Risk, RiskCapacity, RiskLimits};
 use stele_wire::messages::{
     CancelScope, Check, InstrumentClass, InstrumentDefinition, NewOrder, OrderCancelled, OrderFilled,
@@ -17,7 +18,6 @@ fn small() -> RiskCapacity {
         strategy_open_orders: 8,
         account_open_orders: 10,
         strategy_holdings: 4,
-        executions: 4,
     }
 }
 
@@ -240,16 +240,41 @@ fn an_execution_id_counts_once_and_is_reversed_once() {
 }
 
 #[test]
-fn an_execution_is_forgotten_when_it_is_older_than_the_capacity() {
+fn an_execution_is_forgotten_when_there_are_more_than_can_be_remembered() {
     let mut rig = Rig::new(limited(small()));
-    rig.put(&buy(1, 100, 5));
-    for id in 1..=5 {
-        rig.put(&executed(id, 1, 100 - id));
+    let (count, most) = (RISK_EXECUTIONS_MAX as u64 + 1, RISK_EXECUTIONS_MAX as i128 + 1);
+    rig.put(&buy(1, 1 << 20, 5));
+    for id in 1..=count {
+        rig.put(&executed(id, 1, (1 << 20) - id));
     }
     rig.put(&executed(2, 1, 95));
-    assert_eq!(rig.risk.position(ACCOUNT, INSTRUMENT), 5, "one of the newest four");
+    assert_eq!(rig.risk.position(ACCOUNT, INSTRUMENT), most, "remembered");
     rig.put(&executed(1, 1, 95));
-    assert_eq!(rig.risk.position(ACCOUNT, INSTRUMENT), 6, "forgotten, so it counts again");
+    assert_eq!(rig.risk.position(ACCOUNT, INSTRUMENT), most + 1, "forgotten, so it counts again");
+}
+
+#[test]
+fn a_follower_has_the_state_of_the_log_whatever_the_capacity_of_its_session() {
+    let mut rig = Rig::new(small_limits());
+    for id in 1..=200 {
+        rig.put(&NewOrder { strategy: (1 + id as u16 % 40).into(), ..buy(id, 1, 1 + id as i64 % 60) });
+    }
+    rig.put(&cancelled(77));
+    let mut follower = Risk::follower();
+    for (template_id, body, sequence, time) in &rig.log {
+        follower.on_sequenced(&sequenced(*template_id, body, *sequence, *time));
+    }
+    let mut bytes = Vec::new();
+    follower.snapshot(&mut bytes);
+    assert_eq!(bytes, rig.snapshot());
+    let mut again = Vec::new();
+    Risk::restore_follower(&bytes).unwrap().snapshot(&mut again);
+    assert_eq!(again, bytes);
+    let error = follower.clone().in_session(limited(small())).unwrap_err();
+    assert_eq!(error, RestoreError::Capacity { table: "strategies", found: 40, capacity: 4 });
+    rig.risk = follower.in_session(small_limits()).unwrap();
+    assert_eq!(rig.submit(&buy(1, 1, 1)), refused(Check::DUPLICATE, 0, 1));
+    rig.put(&buy(77, 1, 1));
 }
 
 fn future(multiplier: i64, quantity_exponent: i8) -> InstrumentDefinition {

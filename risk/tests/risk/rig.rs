@@ -40,7 +40,6 @@ pub(crate) fn small_limits() -> RiskLimits {
         strategy_open_orders: 512,
         account_open_orders: 512,
         strategy_holdings: 256,
-        executions: 512,
     };
     RiskLimits { capacity, ..RiskLimits::default() }
 }
