@@ -284,7 +284,6 @@ impl KilledOrders {
 mod tests {
     use super::*;
     use crate::fixture::{Log, limit_order, order_body};
-    use stele_wire::codec::Message;
     use stele_wire::messages::{
         CancelReleased, DropReason, KillSwitch, OrderDropped, OrderReleased, SwitchState,
     };
