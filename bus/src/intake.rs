@@ -5,9 +5,8 @@ use crate::counters::sequencer::IntakeCounters;
 use crate::grants::Grants;
 use crate::refusals::{RefusedAtRing, UnreportedRefusals};
 use crate::shared::intake::RemoteIntake;
+use crate::shared::port::RemotePort;
 use rtrb::{Consumer, RingBuffer};
-use std::io;
-use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use stele_wire::Position;
@@ -70,24 +69,23 @@ pub(crate) struct Intake {
     pub(crate) finished: Arc<AtomicBool>,
 }
 
-/// The intake of a publisher in another process, which attaches to the file `path`: a ring of `capacity`
-/// words, a power of two. `last` is the publisher's last number on the log.
+/// The intake of a publisher in another process, with lanes of `capacity` words, a power of two, and its
+/// port. `last` is the publisher's last number on the log.
 pub(crate) fn remote_intake(
-    path: &Path,
     id: u16,
     name: &str,
     capacity: usize,
     grants: Grants,
     last: u64,
-) -> io::Result<Intake> {
+) -> (Intake, RemotePort) {
     let (mut producer, mut consumer) = RingBuffer::new(capacity);
     producer.push_entire_slice(&vec![0; capacity]).expect("the ring is empty");
     consumer.read_chunk(capacity).expect("the ring is full").commit_all();
     let name = shown(name);
     let numbers = (last, grants.number_step_max());
-    let remote = RemoteIntake::create(path, (id, &name), capacity, producer, numbers)?;
+    let (remote, port) = RemoteIntake::create(id, &name, capacity, producer, numbers);
     let intake = Intake::new(id, name, grants, consumer);
-    Ok(Intake { last, is_outside: true, remote: Some(remote), ..intake })
+    (Intake { last, is_outside: true, remote: Some(remote), ..intake }, port)
 }
 
 /// A publisher's name as it is logged.

@@ -29,14 +29,13 @@ use crate::intake::{Intake, remote_intake};
 use crate::publisher::{Publisher, publisher};
 use crate::ring::{LogRing, RingWriter};
 use crate::session::SessionCloser;
+use crate::shared::port::RemotePort;
 use crate::submission::Submission;
 use crate::timers::{TimerStop, Timers};
 use desk::{Desk, Origin, Verdict};
 use numbering::notes_length;
 use statistics::SequencerStatistics;
 use std::collections::BTreeMap;
-use std::io;
-use std::path::Path;
 use stele_risk::{PendingCancels, Risk};
 use stele_wire::bounds::FRAME_LENGTH_MAX;
 use stele_wire::{Nanos, Position, Sequence};
@@ -178,27 +177,23 @@ impl<C: Clock> Sequencer<C> {
         publisher
     }
 
-    /// Registers a publisher in another process: creates a ring of `capacity` words, a power of two, in the
-    /// new file `path`, see [`crate::ShardDirectory::publisher`]. The other process attaches to it with
-    /// [`crate::RemotePublisher::attach`].
-    ///
-    /// # Errors
-    /// When the file cannot be created or there is too little memory for it.
+    /// Registers a publisher in another process, with a ring of `capacity` words, a power of two. Other
+    /// processes connect as this publisher through the port that is returned, one at a time.
     ///
     /// # Panics
     /// As [`Sequencer::publisher`].
     pub fn remote_publisher(
         &mut self,
-        path: &Path,
         id: u16,
         name: &str,
         capacity: usize,
         grants: impl Into<Grants>,
-    ) -> io::Result<()> {
+    ) -> RemotePort {
         self.assert_free(id);
         let last = self.known.get(&id).copied().unwrap_or(0);
-        self.intakes.push(remote_intake(path, id, name, capacity, grants.into(), last)?);
-        Ok(())
+        let (intake, port) = remote_intake(id, name, capacity, grants.into(), last);
+        self.intakes.push(intake);
+        port
     }
 
     fn assert_free(&self, id: u16) {
@@ -237,7 +232,7 @@ impl<C: Clock> Sequencer<C> {
     /// # Errors
     /// When they are registered already or there is no slot.
     pub fn register_counters(&mut self, counters: &Counters, shard: u16) -> Result<(), CounterError> {
-        self.desk.counters = Some(SequencerCounters::register(counters, shard)?);
+        self.desk.counters = Some(SequencerCounters::register(counters, shard, &self.desk.risk)?);
         for intake in &mut self.intakes {
             let name = String::from_utf8_lossy(&intake.name);
             let (name, capacity) = (name.trim_end_matches('\0'), intake.words.buffer().capacity());
@@ -399,6 +394,9 @@ impl<C: Clock> Agent for Sequencer<C> {
             && let Some(counters) = &mut self.desk.counters
         {
             counters.show(&self.desk.statistics);
+        }
+        if looks && let Desk { counters: Some(counters), risk, .. } = &mut self.desk {
+            counters.show_risk(risk);
         }
         if is_stopping && work == 0 {
             self.try_stop();

@@ -222,7 +222,7 @@ templates! {
     OpeningPosition Control SESSION as_is waits,
     SnapshotTaken Control SESSION as_is flows,
     AccessRecorded Control OPERATOR as_is waits,
-    RetentionAct Control SESSION as_is flows,
+    RetentionAct Control OPERATOR as_is flows,
     RecoveryReport Control SESSION as_is flows,
     SubmissionRefused Control SEQUENCER as_is flows,
     KeyRotated Control OPERATOR as_is waits,

@@ -47,11 +47,17 @@ pub(crate) struct ShardStats {
     pub(crate) orders_refused: u64,
     /// Orders that were refused, by check.
     pub(crate) refusals: Vec<(String, u64)>,
+    /// The tables of the risk checks.
+    pub(crate) risk_tables: Vec<TableStats>,
+    pub(crate) repeated_executions: u64,
     pub(crate) venue_orders: u64,
     pub(crate) venue_fills: u64,
     pub(crate) released: u64,
     pub(crate) release_waiting: u64,
     pub(crate) timers: u64,
+    pub(crate) strategies: Vec<StrategyStats>,
+    /// Commands of operators on the log that did not apply to a strategy.
+    pub(crate) commands_ignored: u64,
     /// What new orders must wait for, `journal` or `consumer`; none where they need not wait.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) behind: Option<&'static str>,
@@ -65,6 +71,23 @@ pub(crate) struct ShardStats {
     pub(crate) latencies: Vec<LatencyStats>,
     pub(crate) publishers: Vec<PublisherStats>,
     pub(crate) consumers: Vec<ConsumerStats>,
+}
+
+#[derive(Serialize, Clone, Debug)]
+pub(crate) struct StrategyStats {
+    pub(crate) id: u16,
+    pub(crate) name: String,
+    /// Whether an operator has paused it.
+    pub(crate) is_paused: bool,
+    /// Orders and replacements that were not sent because it was paused.
+    pub(crate) suppressed: u64,
+}
+
+#[derive(Serialize, Clone, Debug)]
+pub(crate) struct TableStats {
+    pub(crate) name: String,
+    pub(crate) used: u64,
+    pub(crate) size: u64,
 }
 
 #[derive(Serialize, Clone, Debug)]
@@ -245,11 +268,15 @@ impl Span<'_> {
             orders_refused: value(table::ORDERS_REFUSED),
             refused_submissions: reasons(table::REFUSED_SUBMISSIONS),
             refusals: reasons(table::REFUSALS),
+            risk_tables: self.risk_tables(shard),
+            repeated_executions: value(table::REPEATED_EXECUTIONS),
             venue_orders: value(table::VENUE_ORDERS),
             venue_fills: value(table::VENUE_FILLS),
             released: value(table::RELEASED),
             release_waiting: value(table::RELEASE_WAITING),
             timers: value(table::TIMERS),
+            strategies: self.strategies(shard),
+            commands_ignored: value(table::COMMANDS_IGNORED),
             behind: match value(table::BEHIND) {
                 0 => None,
                 1 => Some("journal"),
@@ -268,6 +295,15 @@ impl Span<'_> {
         }
     }
 
+    fn risk_tables(&self, shard: u16) -> Vec<TableStats> {
+        let tables = self.now.all(table::RISK_TABLE_SIZE, shard).map(|size| TableStats {
+            name: size.label.clone(),
+            used: self.now.value(table::RISK_TABLE_USED, shard, size.instance),
+            size: size.value,
+        });
+        tables.collect()
+    }
+
     fn latency(&self, definition: &'static CounterDefinition, shard: u16) -> Option<LatencyStats> {
         let distribution = |check: &CounterSample| -> Option<Distribution> {
             check.find(definition, shard, 0)?.distribution.clone()
@@ -279,6 +315,16 @@ impl Span<'_> {
         };
         let [p50, p99, p999] = [0.5, 0.99, 0.999].map(|quantile| seen.quantile(quantile));
         Some(LatencyStats { name: definition.name, count: seen.count(), p50, p99, p999 })
+    }
+
+    fn strategies(&self, shard: u16) -> Vec<StrategyStats> {
+        let strategies = self.now.all(table::STRATEGY_PAUSED, shard).map(|paused| StrategyStats {
+            id: paused.instance,
+            name: paused.label.clone(),
+            is_paused: paused.value != 0,
+            suppressed: self.now.value(table::ORDERS_SUPPRESSED, shard, paused.instance),
+        });
+        strategies.collect()
     }
 
     fn publishers(&self, shard: u16) -> Vec<PublisherStats> {

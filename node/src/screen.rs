@@ -67,6 +67,9 @@ fn shard_lines(shard: &ShardStats, lines: &mut Vec<Line<'static>>) {
         grouped(shard.orders_refused),
         reasons(&shard.refusals)
     )));
+    if !shard.risk_tables.is_empty() {
+        lines.push(Line::raw(risk_line(shard)));
+    }
     let refused = shard.refused_submissions.iter().map(|(_, count)| count).sum();
     lines.push(Line::raw(format!(
         "  intake   {} not accepted{}   {} waits for room   {} timers fired",
@@ -87,6 +90,14 @@ fn shard_lines(shard: &ShardStats, lines: &mut Vec<Line<'static>>) {
     queue_lines(shard, lines);
 }
 
+/// How much of the tables of the risk checks is in use.
+fn risk_line(shard: &ShardStats) -> String {
+    let tables = shard.risk_tables.iter().map(|table| {
+        format!("{} of {} {}", grouped(table.used), grouped(table.size), table.name.replace('_', " "))
+    });
+    format!("  checks   {}", tables.collect::<Vec<_>>().join("   "))
+}
+
 fn reasons(refusals: &[(String, u64)]) -> String {
     if refusals.is_empty() {
         return String::new();
@@ -102,6 +113,16 @@ fn alarms(shard: &ShardStats, lines: &mut Vec<Line<'static>>) {
     }
     if let Some(who) = shard.behind {
         alarm_line(format!("no room for new orders: the {who} is behind"));
+    }
+    for strategy in shard.strategies.iter().filter(|strategy| strategy.is_paused) {
+        let (id, name) = (strategy.id, &strategy.name);
+        alarm_line(format!(
+            "strategy {id} {name} is paused: {} orders not sent",
+            grouped(strategy.suppressed)
+        ));
+    }
+    if shard.commands_ignored > 0 {
+        alarm_line(format!("{} commands of operators did not apply", grouped(shard.commands_ignored)));
     }
     if shard.free_space_warnings > 0 {
         alarm_line(format!("free space became scarce {} times", shard.free_space_warnings));

@@ -686,7 +686,12 @@ fn open(
     let consumer = sequencer.gating_consumer("model");
     let mut setup = sequencer.publisher(SETUP, "setup", 4096, Grants::session());
     let mut buffer = [0; 512];
-    let instrument = InstrumentDefinition { instrument: 1.into(), ..InstrumentDefinition::NULL };
+    let instrument = InstrumentDefinition {
+        instrument: 1.into(),
+        multiplier: 1_000_000_000.into(),
+        quantity_exponent: 0,
+        ..InstrumentDefinition::NULL
+    };
     let legs: [InstrumentDefinitionLegs; 0] = [];
     let body = instrument.encode(&mut buffer, legs).unwrap();
     setup.offer(InstrumentDefinition::TEMPLATE_ID, body, NOT_RECEIVED).unwrap();

@@ -1,8 +1,8 @@
 //! What a publisher may submit, and as whom: grants, stamped identity, and bounded numbering.
 
-use crate::rig::{Rig, START, Shard, cancel, notice, order, order_body};
+use crate::rig::{Rig, START, cancel, defined, notice, order, order_body};
 use stele_bus::{Grants, Publisher, RecordedNumbers, RemotePublisher};
-use stele_risk::{Risk, RiskLimits};
+use stele_risk::RiskLimits;
 use stele_wire::Frame;
 use stele_wire::codec::Message;
 use stele_wire::messages::{
@@ -94,18 +94,18 @@ fn what_only_the_sequencer_writes_is_refused_from_everybody() {
 #[test]
 fn an_order_outside_the_scope_is_answered_by_its_refusal_and_a_cancel_is_dropped() {
     let mut rig = Rig::new();
-    let grants = Grants::from(GrantGroups::ORDERS).for_accounts([4]);
+    let grants = Grants::from(GrantGroups::ORDERS).for_accounts([1]);
     let mut desk = rig.sequencer.publisher(3, "desk", 4096, grants);
-    for (id, account) in [(1, 4_u32), (2, 5), (3, 0)] {
+    for (id, account) in [(1, 1_u32), (2, 5), (3, 0)] {
         let block = NewOrder { account: account.into(), ..order(id, 1) };
         desk.offer(NewOrder::TEMPLATE_ID, &order_body(&block), START).unwrap();
     }
-    for account in [5_u32, 4] {
+    for account in [5_u32, 1] {
         desk.offer_message(&CancelOrder { account: account.into(), ..cancel(1) }, START).unwrap();
     }
     on_disk(&mut rig);
     let accounts: Vec<u32> = found::<NewOrder>(&rig).iter().map(|order| order.account.get()).collect();
-    assert_eq!(accounts, [4]);
+    assert_eq!(accounts, [1]);
     let rejected = found::<OrderRejected>(&rig);
     let terms: Vec<_> = rejected
         .iter()
@@ -115,7 +115,7 @@ fn an_order_outside_the_scope_is_answered_by_its_refusal_and_a_cancel_is_dropped
     let refused = found::<RefusedOrder>(&rig);
     assert_eq!(refused.iter().map(|it| it.publisher_sequence.get()).collect::<Vec<_>>(), [2, 3]);
     let accounts: Vec<u32> = found::<CancelOrder>(&rig).iter().map(|cancel| cancel.account.get()).collect();
-    assert_eq!((accounts, not_granted(&rig)), (vec![4], 3));
+    assert_eq!((accounts, not_granted(&rig)), (vec![1], 3));
 }
 
 #[test]
@@ -166,12 +166,10 @@ fn the_identity_in_a_body_is_not_believed() {
 
 #[test]
 fn a_number_far_ahead_is_refused_and_does_not_shut_its_publisher_out() {
-    let shard = Shard::new("far-ahead");
-    let mut rig = shard.rig();
-    let path = shard.shard.publisher(OUTSIDE);
+    let mut rig = Rig::shared();
     let grants = Grants::all().with_number_step_max(Some(100));
-    rig.sequencer.remote_publisher(&path, OUTSIDE, "outside", 1 << 10, grants).unwrap();
-    let mut client = RemotePublisher::attach(&shard.shard, OUTSIDE).unwrap();
+    let mut port = rig.sequencer.remote_publisher(OUTSIDE, "outside", 1 << 10, grants);
+    let mut client = rig.connect(&mut port);
     for last in [u64::MAX - 2, 100] {
         client.continue_after(last);
         client.offer(NOTICE, &notice(1, 40), START).unwrap();
@@ -180,7 +178,9 @@ fn a_number_far_ahead_is_refused_and_does_not_shut_its_publisher_out() {
     client.offer(NOTICE, &notice(2, 40), START).unwrap();
     rig.settle();
     drop(client);
-    let mut client = RemotePublisher::attach(&shard.shard, OUTSIDE).unwrap();
+    port.close();
+    rig.settle();
+    let mut client = rig.connect(&mut port);
     assert_eq!(client.next_sequence(), 101);
     client.offer(NOTICE, &notice(3, 40), START).unwrap();
     on_disk(&mut rig);
@@ -195,15 +195,13 @@ fn a_number_far_ahead_is_refused_and_does_not_shut_its_publisher_out() {
 /// What a client in another process sends is recognised after a restart, whatever became of it.
 #[test]
 fn after_a_restart_a_retry_of_an_order_without_a_number_and_of_refused_submissions_is_recognised() {
-    let shard = Shard::new("retries");
-    let mut rig = shard.rig();
-    let path = shard.shard.publisher(OUTSIDE);
+    let mut rig = Rig::shared();
     let grants = || {
         let groups = GrantGroups::MARKET | GrantGroups::ORDERS;
         Grants::from(groups).for_accounts([1, 2])
     };
-    rig.sequencer.remote_publisher(&path, OUTSIDE, "outside", 1 << 12, grants()).unwrap();
-    let mut client = RemotePublisher::attach(&shard.shard, OUTSIDE).unwrap();
+    let mut port = rig.sequencer.remote_publisher(OUTSIDE, "outside", 1 << 12, grants());
+    let mut client = rig.connect(&mut port);
     let send = |client: &mut RemotePublisher| {
         client.continue_after(0);
         for account in [1, 9] {
@@ -222,14 +220,12 @@ fn after_a_restart_a_retry_of_an_order_without_a_number_and_of_refused_submissio
     let mut numbers = RecordedNumbers::default();
     rig.verified_trail().iter().for_each(|(_, frame)| numbers.on_event(frame));
     assert_eq!(numbers.last[&OUTSIDE], 4);
-    drop((client, rig, shard));
+    drop((client, rig));
 
-    let shard = Shard::new("retries");
-    let mut rig = shard.rig();
+    let mut rig = Rig::shared();
     rig.sequencer.continue_numbering(numbers.last);
-    let path = shard.shard.publisher(OUTSIDE);
-    rig.sequencer.remote_publisher(&path, OUTSIDE, "outside", 1 << 12, grants()).unwrap();
-    let mut client = RemotePublisher::attach(&shard.shard, OUTSIDE).unwrap();
+    let mut port = rig.sequencer.remote_publisher(OUTSIDE, "outside", 1 << 12, grants());
+    let mut client = rig.connect(&mut port);
     assert_eq!(client.next_sequence(), 5);
     send(&mut client);
     client.offer(NOTICE, &notice(5, 40), START).unwrap();
@@ -242,19 +238,16 @@ fn after_a_restart_a_retry_of_an_order_without_a_number_and_of_refused_submissio
 
 #[test]
 fn grants_are_logged_before_the_first_event_of_each_publisher_and_of_each_claim() {
-    let shard = Shard::new("claims");
-    let mut rig = shard.rig();
+    let mut rig = Rig::shared();
     let grants = Grants::market().for_venues([3, 4]).with_number_step_max(Some(50));
-    rig.sequencer
-        .remote_publisher(&shard.shard.publisher(OUTSIDE), OUTSIDE, "outside", 1 << 10, grants)
-        .unwrap();
+    let mut port = rig.sequencer.remote_publisher(OUTSIDE, "outside", 1 << 10, grants);
     let mut own = rig.sequencer.publisher(2, "own", 1024, GrantGroups::MARKET);
     for _ in 0..2 {
         own.offer(NOTICE, &notice(1, 40), START).unwrap();
         rig.settle();
     }
     let notice = VenueNotice { source: 4.into(), ..VenueNotice::NULL };
-    let mut client = RemotePublisher::attach(&shard.shard, OUTSIDE).unwrap();
+    let mut client = rig.connect(&mut port);
     for _ in 0..2 {
         client.offer_message(&notice, START).unwrap();
         rig.settle();
@@ -286,7 +279,7 @@ fn reset(publisher: u16, new: u64, party: u32, approved_by: u32) -> Vec<u8> {
 #[test]
 fn a_person_resets_a_numbering_and_the_act_is_on_the_log_with_the_number_before() {
     let limits = RiskLimits { four_eyes: true, ..RiskLimits::default() };
-    let mut rig = Rig::with_risk(Risk::new(limits));
+    let mut rig = Rig::with_risk(defined(limits));
     let mut desk = rig.sequencer.publisher(3, "desk", 4096, GrantGroups::ORDERS);
     let mut control = rig.sequencer.publisher(6, "controls", 4096, GrantGroups::OPERATOR);
     desk.continue_after(500);

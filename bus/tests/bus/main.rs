@@ -7,12 +7,12 @@ mod controls;
 mod foreign;
 mod grants;
 mod kills;
-mod named_ring;
 mod own_events;
 mod random_schedules;
 mod refusals;
 mod remote_publisher;
 mod rig;
+mod shared_ring;
 mod switches;
 mod threads;
 

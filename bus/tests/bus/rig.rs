@@ -3,17 +3,17 @@
 #![allow(dead_code)]
 
 use std::collections::VecDeque;
-use std::path::{Path, PathBuf};
+use std::os::fd::OwnedFd;
 use stele_bus::bounds::RING_LENGTH_MIN;
 use stele_bus::{
-    Agent, BusDirectory, FoundBus, JournalReader, LogRing, ManualClock, Publisher, Refusal, RingOptions,
-    RingParts, SealMark, Sequencer, SequencerStart, ShardDirectory, Timers,
+    Agent, JournalReader, Liveness, LogRing, ManualClock, PortError, Publisher, Refusal, RemotePort,
+    RemotePublisher, RingOptions, RingParts, RingView, SealMark, Sequencer, SequencerStart, Timers,
 };
-use stele_risk::{Risk, RiskLimits};
+use stele_risk::{Risk, RiskLimits, SequencedEvent};
 use stele_wire::bounds::FRAME_LENGTH_MAX;
 use stele_wire::messages::{
-    CancelOrder, NewOrder, OrderAccepted, PublisherGrant, PublisherProgress, RefusedOrder, SubmissionRefused,
-    VenueNotice,
+    AccountDefinition, CancelOrder, InstrumentDefinition, NewOrder, OrderAccepted, PublisherGrant,
+    PublisherProgress, RefusedOrder, Side, SubmissionRefused, VenueNotice,
 };
 use stele_wire::{Epoch, Frame, Identity, Nanos, Position, Quantity, Sequence, ShardId, TrailId};
 use zerocopy::IntoBytes;
@@ -45,13 +45,35 @@ pub(crate) fn start() -> SequencerStart {
     }
 }
 
+/// The instruments that the checks of a [`Rig`] know. The highest bits of an id may number events.
+const INSTRUMENTS: u32 = 8_192;
+
+/// Checks that know the accounts 1 and 2 and some instruments, as from events of an earlier session.
+pub(crate) fn defined(limits: RiskLimits) -> Risk {
+    let mut risk = Risk::new(limits);
+    for account in 1..=2 {
+        let definition = AccountDefinition { account: account.into(), ..AccountDefinition::NULL };
+        risk.on_sequenced(&SequencedEvent::of(&definition, Sequence(1), Nanos(1)));
+    }
+    for instrument in 1..=INSTRUMENTS {
+        let definition = InstrumentDefinition {
+            instrument: instrument.into(),
+            multiplier: 1_000_000_000.into(),
+            quantity_exponent: 0,
+            ..InstrumentDefinition::NULL
+        };
+        risk.on_sequenced(&SequencedEvent::of(&definition, Sequence(1), Nanos(1)));
+    }
+    risk
+}
+
 impl Rig {
     pub(crate) fn new() -> Self {
         Self::with_limits(RiskLimits { has_sealer: true, ..RiskLimits::default() })
     }
 
     pub(crate) fn with_limits(limits: RiskLimits) -> Self {
-        Self::made(Risk::new(limits), Timers::new())
+        Self::made(defined(limits), Timers::new())
     }
 
     pub(crate) fn with_risk(risk: Risk) -> Self {
@@ -59,7 +81,7 @@ impl Rig {
     }
 
     pub(crate) fn with_timers(timers: Timers) -> Self {
-        Self::made(Risk::new(RiskLimits::default()), timers)
+        Self::made(defined(RiskLimits::default()), timers)
     }
 
     fn made(risk: Risk, timers: Timers) -> Self {
@@ -67,9 +89,46 @@ impl Rig {
         Self::around(LogRing::create(&options, start().position).unwrap(), risk, timers)
     }
 
+    /// A rig on a ring in shared memory.
+    pub(crate) fn shared() -> Self {
+        Self::shared_with(RiskLimits::default())
+    }
+
+    pub(crate) fn shared_with(limits: RiskLimits) -> Self {
+        let options = RingOptions { capacity: RING_LENGTH_MIN, huge_pages: false };
+        let parts = LogRing::create_shared(&options, start().position).unwrap();
+        Self::over(parts, RiskLimits { has_sealer: true, ..limits })
+    }
+
+    /// The memory of the ring, as another process gets it.
+    pub(crate) fn memory(&self) -> OwnedFd {
+        self.ring.descriptor().expect("the ring is shared").try_clone_to_owned().unwrap()
+    }
+
+    /// The ring through another mapping, as in another process.
+    pub(crate) fn view(&self) -> RingView {
+        RingView::attach(self.memory(), Liveness::Process).unwrap()
+    }
+
+    /// The memory of a new lane, once what the publisher before committed is taken.
+    pub(crate) fn open(&mut self, port: &mut RemotePort) -> OwnedFd {
+        loop {
+            match port.open() {
+                Err(PortError::Busy) => self.cycle(),
+                opened => return opened.unwrap(),
+            };
+        }
+    }
+
+    /// Connects a publisher, as another process does.
+    pub(crate) fn connect(&mut self, port: &mut RemotePort) -> RemotePublisher {
+        let lane = self.open(port);
+        RemotePublisher::attach(self.view(), lane).unwrap()
+    }
+
     /// A rig on a ring that begins at the position of [`start`].
     pub(crate) fn over(parts: RingParts, limits: RiskLimits) -> Self {
-        Self::around(parts, Risk::new(limits), Timers::new())
+        Self::around(parts, defined(limits), Timers::new())
     }
 
     fn around(parts: RingParts, risk: Risk, timers: Timers) -> Self {
@@ -162,57 +221,6 @@ impl Rig {
     }
 }
 
-/// A new folder under /dev/shm, removed when this is dropped.
-pub(crate) struct Folder {
-    pub(crate) path: PathBuf,
-}
-
-/// The directory of a new bus, removed when this is dropped.
-pub(crate) struct Shard {
-    folder: Folder,
-    _directory: BusDirectory,
-    pub(crate) shard: ShardDirectory,
-}
-
-impl Shard {
-    pub(crate) fn new(test: &str) -> Self {
-        let folder = Folder::new(test);
-        let directory = BusDirectory::create_in(&folder.path, "test").unwrap();
-        let shard = directory.shard(0).unwrap();
-        Self { folder, _directory: directory, shard }
-    }
-
-    /// The root in which another process finds it with `Shard::find`.
-    pub(crate) fn root(&self) -> &Path {
-        &self.folder.path
-    }
-
-    pub(crate) fn find(root: &Path) -> ShardDirectory {
-        FoundBus::find_in(root, Some("test")).unwrap().shards().unwrap().remove(0)
-    }
-
-    /// A rig on a ring in the directory.
-    pub(crate) fn rig(&self) -> Rig {
-        let options = RingOptions { capacity: RING_LENGTH_MIN, huge_pages: false };
-        let parts = LogRing::create_at(&self.shard.ring(), &options, start().position).unwrap();
-        Rig::over(parts, RiskLimits { has_sealer: true, ..RiskLimits::default() })
-    }
-}
-
-impl Folder {
-    pub(crate) fn new(test: &str) -> Self {
-        let path = PathBuf::from(format!("/dev/shm/stele-test-{test}-{}", std::process::id()));
-        std::fs::create_dir(&path).unwrap();
-        Self { path }
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.path);
-    }
-}
-
 /// Market data of `length` bytes of body whose content follows from `tag`; `length` is at least its block's.
 pub(crate) fn notice(tag: u32, length: usize) -> Vec<u8> {
     let head = VenueNotice { instrument: tag.into(), ..VenueNotice::NULL };
@@ -224,6 +232,9 @@ pub(crate) fn notice(tag: u32, length: usize) -> Vec<u8> {
 pub(crate) fn order(client_order_id: u64, quantity: u64) -> NewOrder {
     NewOrder {
         client_order_id: client_order_id.into(),
+        account: 1.into(),
+        instrument: 1.into(),
+        side: Side::BUY,
         quantity: Quantity(quantity).0.into(),
         limit_price: 1_000_000_000.into(),
         ..NewOrder::NULL

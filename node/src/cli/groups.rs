@@ -38,6 +38,8 @@ pub(super) const GROUPS: &[Group] = &[
             "kill-switch",
             "limit",
             "publisher",
+            "strategy",
+            "order",
             "snapshot",
             "archive",
             "repair",
