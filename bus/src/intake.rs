@@ -117,8 +117,8 @@ impl Intake {
         }
     }
 
-    /// Takes what a publisher in another process committed. What another process claimed anew gets its grants
-    /// on the log again.
+    /// Takes what a publisher in another process committed. Its grants are on the log again for each process
+    /// that connects.
     #[inline]
     pub(crate) fn pump(&mut self) {
         let Some(remote) = &mut self.remote else { return };
