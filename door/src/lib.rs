@@ -12,7 +12,7 @@
 //!
 //! The door hands over memory and files as descriptors and moves no event itself: publishing and reading cost
 //! what they cost without it, and no hot thread takes part in a connection. `docs/door.md` describes the
-//! protocol, for clients in other languages; `docs/decisions/0009-one-door.md` gives the reasons.
+//! protocol, for clients in other languages; `docs/decisions/0010-one-door.md` gives the reasons.
 //!
 //! # Who may do what
 //!

@@ -48,6 +48,10 @@ pub(crate) struct KillSwitchArgs {
     /// Release the kill switch; cancelled orders stay cancelled
     #[arg(long)]
     pub(crate) release: bool,
+    /// Wait until no order in the scope may still be executed, and print what became of each; exit code 1
+    /// when interrupted before that
+    #[arg(long, conflicts_with_all = ["release", "trail"])]
+    pub(crate) wait: bool,
     #[command(flatten)]
     pub(crate) change: ChangeArgs,
 }

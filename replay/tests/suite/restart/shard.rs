@@ -192,6 +192,7 @@ impl stele_venue::Venue for Venue {
             leaves: order.quantity.get(),
             is_acknowledged: false,
             cancel: None,
+            is_dropped: false,
         });
         Ok(())
     }
@@ -248,7 +249,7 @@ impl Shard {
         let (host, risk, timers, doubts, numbers) = match resumed {
             Some(ResumedSession { host, risk, timers, open_orders, known, .. }) => {
                 let doubts = open_orders.iter().map(OpenOrder::in_doubt).collect();
-                (host, risk.in_session(RiskLimits::default()), timers, doubts, known.numbers.last)
+                (host, risk.in_session(RiskLimits::default()).unwrap(), timers, doubts, known.numbers.last)
             }
             None => {
                 let risk = Risk::new(RiskLimits::default());
