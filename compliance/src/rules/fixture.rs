@@ -117,7 +117,7 @@ impl Trail {
         last
     }
 
-    fn define(&mut self) -> Verdict {
+    pub(super) fn define(&mut self) -> Verdict {
         let mut buffer = [0; 1_024];
         let source = SourceDefinition { source: U16::new(1), ..SourceDefinition::NULL };
         let body = source.encode(&mut buffer, b"").unwrap().to_vec();

@@ -24,8 +24,9 @@ struct Submitted {
     publisher: u16,
     number: u64,
     group: GrantGroups,
-    strategy: u16,
-    account: u32,
+    /// None where the message states none.
+    strategy: Option<u16>,
+    account: Option<u32>,
     /// Only the sequencer's own events have no publisher.
     may_be_own: bool,
 }
@@ -97,15 +98,16 @@ impl Grants {
             let expected = format!("a grant of publisher {publisher} for {}", submitted.group);
             return breach(Rule::Granted, expected, format!("one for {}", grant.groups));
         }
-        grant.covers(publisher, CancelScope::STRATEGY, submitted.strategy.into())?;
+        grant.covers(publisher, CancelScope::STRATEGY, submitted.strategy.map(u32::from))?;
         grant.covers(publisher, CancelScope::ACCOUNT, submitted.account)
     }
 }
 
 impl Grant {
-    fn covers(&self, publisher: u16, kind: CancelScope, id: u32) -> Verdict {
+    fn covers(&self, publisher: u16, kind: CancelScope, id: Option<u32>) -> Verdict {
+        let Some(id) = id else { return Ok(()) };
         let mut ids = self.scopes.iter().filter(|scope| scope.0 == kind).map(|scope| scope.1).peekable();
-        if id == 0 || ids.peek().is_none() || ids.any(|granted| granted == id) {
+        if ids.peek().is_none() || ids.any(|granted| granted == id) {
             return Ok(());
         }
         let expected = format!("a grant of publisher {publisher} for {kind} {id}");
@@ -121,8 +123,8 @@ fn submitted(frame: &Frame<'_>) -> Option<Submitted> {
                 publisher: request.publisher.get(),
                 number: request.publisher_sequence.get(),
                 group: GrantGroups::ORDERS,
-                strategy: request.strategy.get(),
-                account: request.account.get(),
+                strategy: Some(request.strategy.get()),
+                account: Some(request.account.get()),
                 may_be_own: true,
             }
         }};
@@ -133,8 +135,8 @@ fn submitted(frame: &Frame<'_>) -> Option<Submitted> {
                 publisher: frame.message::<$message>()?.gateway.get(),
                 number: u64::MAX,
                 group: GrantGroups::RELEASE,
-                strategy: 0,
-                account: 0,
+                strategy: None,
+                account: None,
                 may_be_own: false,
             }
         };
@@ -152,8 +154,8 @@ fn submitted(frame: &Frame<'_>) -> Option<Submitted> {
                 publisher: set.publisher.get(),
                 number: set.publisher_sequence.get(),
                 group: GrantGroups::STRATEGY_OWN,
-                strategy: set.strategy.get(),
-                account: 0,
+                strategy: Some(set.strategy.get()),
+                account: None,
                 may_be_own: false,
             }
         }
@@ -163,8 +165,8 @@ fn submitted(frame: &Frame<'_>) -> Option<Submitted> {
                 publisher: terms.publisher,
                 number: terms.publisher_sequence,
                 group: GrantGroups::ORDERS,
-                strategy: terms.owner.strategy,
-                account: terms.owner.account,
+                strategy: Some(terms.owner.strategy),
+                account: Some(terms.owner.account),
                 may_be_own: false,
             }
         }

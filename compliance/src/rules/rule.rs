@@ -128,7 +128,7 @@ rules! {
     /// one that was set first. Only a timer that was set and not cancelled fires.
     TimerInOrder "timer-in-order" since 1 WhatIsKnown "timers fired when due, in order, and only those set";
     /// A `CancelReleased` names a cancel of its epoch and gateway that had not left and was not dropped. Its
-    /// watermark is at or after the end of the cancel, and not after the event itself.
+    /// watermark is not after the event itself and, where it is durable, at or after the end of the cancel.
     CancelLeft "cancel-left" since 2 WhatIsKnown "only cancels left before earlier orders, each once, once durable";
     /// An `OrderDropped` names an order or a cancel that had not left, once, and its cause is a cancel or a
     /// kill switch. No venue reports about it afterwards: only its end by the member follows.
