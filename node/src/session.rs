@@ -4,6 +4,7 @@ mod earlier;
 mod opening;
 
 use crate::config::{Config, Instruments, ShardPlan};
+use crate::door::RunDoor;
 use crate::failure::Failure;
 use crate::feeds;
 use crate::flush::FlushPlan;
@@ -12,7 +13,6 @@ use crate::layout::{Layout, allowed_cpus, disk_cpus, idle};
 use crate::metrics::MetricsServer;
 use crate::prelude::{self, submit_snapshot};
 use crate::sealer::{SealOutcome, Seals};
-use crate::shared_directory::SharedDirectory;
 use crate::signals::StopRequest;
 use crate::snapshots::{SnapshotOutcome, Snapshots};
 use crate::topology::{FeedParts, Running, RunningShard, connect, spawn};
@@ -24,9 +24,9 @@ use std::thread::sleep;
 use std::time::{Duration, Instant};
 use stele_bus::counters::table::{self, CounterDefinition};
 use stele_bus::{
-    BusDirectory, Clock as _, ConsumerProgress, Core, DutyCycles, GateWatch, StalledConsumer, UtcClock,
-    memory,
+    Clock as _, ConsumerProgress, Core, DutyCycles, GateWatch, StalledConsumer, UtcClock, memory,
 };
+use stele_door::DoorServer;
 use stele_feed::FeedReport;
 use stele_feed::router::ShardInstruments;
 use stele_journal::SpaceWatch;
@@ -58,8 +58,9 @@ pub(crate) struct RunStatus {
 /// A session whose market is open.
 pub(crate) struct Session {
     running: Running,
-    /// The directory with the counters for other processes, which exists as long as the session.
-    _directory: Option<BusDirectory>,
+    /// What other processes connect to, as long as the session exists. It comes after `running`, so that they
+    /// see the end of the ring before the end of their connections.
+    _door: DoorServer,
     _metrics: Option<MetricsServer>,
     pub(crate) layout: Layout,
     pub(crate) flush: FlushPlan,
@@ -147,7 +148,8 @@ impl Session {
         let prepared = shards.own.iter().map(read);
         let prepared = prepared.collect::<Result<Vec<_>, _>>()?;
         let feed = feeds::open(&spec, config, prepared.iter().filter_map(Prepared::known))?;
-        let SharedDirectory { directory, counters, notice } = SharedDirectory::make(config)?;
+        let door = RunDoor::open(config)?;
+        let (counters, notice) = (door.counters.clone(), door.notice.clone());
         let flush = FlushPlan::make(&config.journal, &config.trail.dir, &layout)?;
         let metrics = config
             .metrics
@@ -158,9 +160,7 @@ impl Session {
 
         let composed = prepared
             .into_iter()
-            .map(|prepared| {
-                prepared.compose(config, &flush, &layout, (&counters, directory.as_ref()), sample_every)
-            })
+            .map(|prepared| prepared.compose(config, &flush, &layout, &counters, sample_every))
             .collect::<Result<Vec<_>, _>>()?;
         let (mut topologies, mut composed): (Vec<_>, Vec<_>) = composed.into_iter().unzip();
         for (to, composed) in composed.iter_mut().enumerate() {
@@ -181,7 +181,8 @@ impl Session {
             let (start, length) = shard.ring.memory();
             notices.push(format!("ring of shard {}: {}", shard.id, memory::usage(start, length)));
         }
-        let running = spawn(topologies, feed, counters, &layout, idle)?;
+        let mut running = spawn(topologies, feed, counters, &layout, idle)?;
+        let door = door.serve(std::mem::take(&mut running.served), &layout.background.cpus)?;
         let directories: Vec<PathBuf> = shards.own.into_iter().map(|plan| plan.directory).collect();
         let witnesses = Witnesses::spawn(&witnesses, &directories, &layout.background)?;
         let keeper = Keeper::spawn(config.at_rest.plan(), &directories, &layout.background)?;
@@ -191,7 +192,7 @@ impl Session {
         let watches = running.shards.iter().map(watch).collect();
         Ok(Self {
             running,
-            _directory: directory,
+            _door: door,
             _metrics: metrics,
             layout,
             flush,

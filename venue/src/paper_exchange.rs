@@ -161,6 +161,12 @@ impl PaperExchange {
         }
     }
 
+    /// Allocates the memory of `instruments` instruments in all, see [`Market::prepare`].
+    pub fn prepare(&mut self, instruments: usize) {
+        self.market.prepare(instruments);
+        self.venues.reserve(instruments);
+    }
+
     fn delay(&mut self) {
         let PaperOptions { order_delay, report_delay, seed, .. } = self.options;
         self.entries.set_delay(order_delay, seed);

@@ -1,6 +1,7 @@
 //! Arguments of the commands for operators.
 
 use super::flags::{AccessArgs, ActArgs, OutputArgs, PeopleArgs};
+use super::operator::{LimitApproveArgs, LimitProposeArgs};
 use clap::{Args, Subcommand};
 use std::path::PathBuf;
 
@@ -61,6 +62,10 @@ pub(crate) struct LimitArgs {
 pub(crate) enum LimitCommand {
     /// Set or remove a limit, from the next order on
     Set(LimitSetArgs),
+    /// Propose a limit, which is in force when another person approves it
+    Propose(LimitProposeArgs),
+    /// Approve a proposed limit, from the next order on
+    Approve(LimitApproveArgs),
 }
 
 #[derive(Args, Debug)]
@@ -95,11 +100,11 @@ pub(crate) struct ScopeArgs {
 }
 
 /// Who changes a control, why, and on which bus or trail.
-#[derive(Args, Debug)]
+#[derive(Args, Debug, Clone)]
 pub(crate) struct ChangeArgs {
     #[command(flatten)]
     pub(crate) people: PeopleArgs,
-    /// Reason; for a kill switch, recorded on the trail
+    /// Reason, recorded on the trail where the event has a text
     #[arg(long, value_name = "TEXT", default_value = "", hide_default_value = true)]
     pub(crate) reason: String,
     /// Name of the running bus, if there are several

@@ -14,7 +14,7 @@ use crate::topology::{ShardParts, Topology};
 use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
-use stele_bus::{BusDirectory, Clock as _, Counters, RingOptions, Timers, UtcClock, Watermark};
+use stele_bus::{Clock as _, Counters, RingOptions, Timers, UtcClock, Watermark};
 use stele_compliance::seal::SealError;
 use stele_compliance::seal::sealing::sealed_events;
 use stele_journal::{
@@ -23,6 +23,7 @@ use stele_journal::{
 use stele_replay::recall::UsedSnapshot;
 use stele_replay::{Definitions, ResumedSession, StrategySubmission, TrailState};
 use stele_risk::Risk;
+use stele_risk::bounds::RISK_INSTRUMENTS_MAX;
 use stele_strategies::host::StrategyState;
 use stele_strategies::{Host, Registry};
 use stele_venue::OpenOrder;
@@ -119,10 +120,9 @@ impl<'a> Prepared<'a> {
         config: &Config,
         flush: &FlushPlan,
         layout: &Layout,
-        shared: (&Counters, Option<&BusDirectory>),
+        counters: &Counters,
         sample_every: u32,
     ) -> Result<(Topology, Composed<'a>), Failure> {
-        let (counters, directory) = shared;
         let Self { plan, registry, strategies, release, credit, paper, earlier, follow, seal, sealed, links } =
             self;
         let options =
@@ -138,7 +138,7 @@ impl<'a> Prepared<'a> {
             resume,
             keep: config.snapshots.keep,
         });
-        let exchange = match &earlier.resumed {
+        let mut exchange = match &earlier.resumed {
             Some(resumed) => PaperExchange::resume(paper, &resumed.open_orders, resumed.numbers),
             None => PaperExchange::new(paper),
         };
@@ -146,7 +146,7 @@ impl<'a> Prepared<'a> {
         let limits = limits_to_record(config, &known);
         let known_credit = earlier.resumed.iter().flat_map(|resumed| resumed.risk.allotments());
         let credit = credit.map(|credit| credit.changes(known_credit));
-        let (host, unsent, risk, timers, doubts) = match earlier.resumed {
+        let (mut host, unsent, risk, timers, doubts) = match earlier.resumed {
             Some(ResumedSession { host, unsent, risk, timers, open_orders, .. }) => {
                 let doubts = open_orders.iter().map(OpenOrder::in_doubt).collect();
                 (host, unsent, risk.in_session(config.risk.limits()), timers, doubts)
@@ -156,7 +156,11 @@ impl<'a> Prepared<'a> {
                 (Host::new(registry.clone()), Vec::new(), risk, Timers::new(), Vec::new())
             }
         };
+        // Later the hot threads would allocate it, event by event.
+        host.prepare(RISK_INSTRUMENTS_MAX);
+        exchange.prepare(RISK_INSTRUMENTS_MAX);
         let resumable = resumable(&host, &strategies);
+        let acts = notices_of_acts(&host, &strategies, &resumable);
         let parts = ShardParts {
             id: plan.id,
             opened,
@@ -165,9 +169,10 @@ impl<'a> Prepared<'a> {
             timers,
             numbers: known.numbers.last,
             doubts,
-            shared: directory.map(|directory| crate::shared_directory::shard(directory, plan)).transpose()?,
+            trail: plan.directory.clone(),
             outside: outside(config, plan.id)?,
             host,
+            strategies: strategies.iter().map(|planned| (planned.id, planned.config.name.clone())).collect(),
             exchange,
             release,
             snapshots,
@@ -175,7 +180,8 @@ impl<'a> Prepared<'a> {
             sample_every,
         };
         let topology = Topology::compose(parts, counters)?;
-        let (notices, snapshot) = (earlier.notices, earlier.snapshot);
+        let (mut notices, snapshot) = (earlier.notices, earlier.snapshot);
+        notices.extend(acts);
         let composed = Composed {
             plan,
             links,
@@ -289,10 +295,32 @@ fn resumable(host: &Host, wanted: &[PlannedStrategy]) -> BTreeSet<u16> {
         host.strategies().any(|hosted| {
             hosted.id == wanted.id
                 && hosted.state != StrategyState::Failed
-                && (hosted.name, hosted.definition) == (&*wanted.config.name, &*wanted.parameters)
+                && hosted.standing.is_resumed_by(&wanted.config.name, &wanted.parameters)
         })
     };
     wanted.iter().filter(is_same).map(|wanted| wanted.id).collect()
+}
+
+/// Returns notices about what operators did to the strategies in earlier sessions and what still holds.
+fn notices_of_acts(host: &Host, wanted: &[PlannedStrategy], resumable: &BTreeSet<u16>) -> Vec<String> {
+    let mut notices = Vec::new();
+    for PlannedStrategy { id, config, parameters } in wanted {
+        let Some(hosted) = host.strategies().find(|hosted| hosted.id == *id) else { continue };
+        let (name, standing) = (&config.name, hosted.standing);
+        if resumable.contains(id) && standing.parameters != *parameters {
+            notices.push(format!(
+                "strategy {id} {name} continues with the parameters that an operator set (event {}); they hold until \
+                 its configuration changes",
+                standing.parameters_at
+            ));
+        }
+        if let Some(since) = standing.paused_at {
+            notices.push(format!(
+                "strategy {id} {name} is paused by an operator (event {since}); `stele strategy resume` ends the pause"
+            ));
+        }
+    }
+    notices
 }
 
 fn journal_options(
