@@ -147,8 +147,8 @@ rules! {
     /// The cumulative quantity that a report states is the sum of the order's executions, and the quantity
     /// left is the order's quantity without it, 0 once the order is done.
     QuantitiesAddUp "quantities-add-up" since 1 WhatIsKnown "cumulative quantities and those left add up";
-    /// An `EmergencyCancel` is of an epoch of the trail, was answered after it was requested, and was recorded
-    /// after that.
+    /// An `EmergencyCancel` is of an epoch of the trail, was answered after it was requested, and was
+    /// recorded after that.
     EmergencyRecorded "emergency-recorded" since 2 WhatIsKnown "an emergency cancel is recorded after it happened";
     /// An `OperatorCancel` names an order on the log, and the cancel that follows from it names the same one.
     OperatorCancels "operator-cancels" since 2 WhatIsKnown "an operator's cancel names an order on the log";

@@ -91,8 +91,8 @@ fn action() -> impl Strategy<Value = Action> {
     ]
 }
 
-/// What every session begins with, so that each change below finds its event: a limit that stands, a switch
-/// that does not, an order that is executed in two parts, and a timer that fires.
+/// What every session begins with, so that each change below finds its event: a limit, the release of a
+/// switch, an order that is executed in two parts, and a timer that fires.
 const PROLOGUE: &[Action] = &[
     Action::Limit { check: Check::ORDER_QUANTITY, limit: 25 },
     Action::Switch { account: 1, is_engaged: false },

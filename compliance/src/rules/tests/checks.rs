@@ -45,7 +45,7 @@ fn configured(configuration: &str) -> Trail {
 
 /// Each limit that the order of the fixture exceeds, and the greatest that it does not.
 #[test]
-fn an_order_beyond_a_limit_that_stood_is_found_with_the_check() {
+fn an_order_beyond_a_limit_in_force_is_found_with_the_check() {
     let value = LIMIT * QUANTITY as i64;
     let cases = [
         (Check::ORDER_QUANTITY, QUANTITY as i64 - 1, QUANTITY as i64),
@@ -101,7 +101,7 @@ fn a_limit_of_one_account_or_instrument_binds_only_its_own_orders() {
 }
 
 #[test]
-fn the_limits_of_the_configuration_stand_from_the_first_session_on() {
+fn the_limits_of_the_configuration_apply_from_the_first_session_on() {
     let mut trail = configured("[risk]\norder_quantity_max = 10\norder_notional_max = 1000\n");
     trail.submit();
     let mut trail = configured("[risk]\norder_quantity_max = 9\n");
