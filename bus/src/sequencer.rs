@@ -210,7 +210,7 @@ impl<C: Clock> Sequencer<C> {
     /// # Errors
     /// When they are registered already or there is no slot.
     pub fn register_counters(&mut self, counters: &Counters, shard: u16) -> Result<(), CounterError> {
-        self.desk.counters = Some(SequencerCounters::register(counters, shard)?);
+        self.desk.counters = Some(SequencerCounters::register(counters, shard, &self.desk.risk)?);
         for intake in &mut self.intakes {
             let name = String::from_utf8_lossy(&intake.name);
             let (name, capacity) = (name.trim_end_matches('\0'), intake.words.buffer().capacity());
@@ -359,6 +359,9 @@ impl<C: Clock> Agent for Sequencer<C> {
             && let Some(counters) = &mut self.desk.counters
         {
             counters.show(&self.desk.statistics);
+        }
+        if looks && let Desk { counters: Some(counters), risk, .. } = &mut self.desk {
+            counters.show_risk(risk);
         }
         if is_stopping && work == 0 {
             self.try_stop();

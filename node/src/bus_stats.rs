@@ -47,6 +47,9 @@ pub(crate) struct ShardStats {
     pub(crate) orders_refused: u64,
     /// Orders that were refused, by check.
     pub(crate) refusals: Vec<(String, u64)>,
+    /// The tables of the risk checks.
+    pub(crate) risk_tables: Vec<TableStats>,
+    pub(crate) repeated_executions: u64,
     pub(crate) venue_orders: u64,
     pub(crate) venue_fills: u64,
     pub(crate) released: u64,
@@ -78,6 +81,13 @@ pub(crate) struct StrategyStats {
     pub(crate) is_paused: bool,
     /// Orders and replacements that were not sent because it was paused.
     pub(crate) suppressed: u64,
+}
+
+#[derive(Serialize, Clone, Debug)]
+pub(crate) struct TableStats {
+    pub(crate) name: String,
+    pub(crate) used: u64,
+    pub(crate) size: u64,
 }
 
 #[derive(Serialize, Clone, Debug)]
@@ -258,6 +268,8 @@ impl Span<'_> {
             orders_refused: value(table::ORDERS_REFUSED),
             refused_submissions: reasons(table::REFUSED_SUBMISSIONS),
             refusals: reasons(table::REFUSALS),
+            risk_tables: self.risk_tables(shard),
+            repeated_executions: value(table::REPEATED_EXECUTIONS),
             venue_orders: value(table::VENUE_ORDERS),
             venue_fills: value(table::VENUE_FILLS),
             released: value(table::RELEASED),
@@ -281,6 +293,15 @@ impl Span<'_> {
             publishers: self.publishers(shard),
             consumers: self.consumers(shard, published),
         }
+    }
+
+    fn risk_tables(&self, shard: u16) -> Vec<TableStats> {
+        let tables = self.now.all(table::RISK_TABLE_SIZE, shard).map(|size| TableStats {
+            name: size.label.clone(),
+            used: self.now.value(table::RISK_TABLE_USED, shard, size.instance),
+            size: size.value,
+        });
+        tables.collect()
     }
 
     fn latency(&self, definition: &'static CounterDefinition, shard: u16) -> Option<LatencyStats> {

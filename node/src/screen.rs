@@ -67,6 +67,9 @@ fn shard_lines(shard: &ShardStats, lines: &mut Vec<Line<'static>>) {
         grouped(shard.orders_refused),
         reasons(&shard.refusals)
     )));
+    if !shard.risk_tables.is_empty() {
+        lines.push(Line::raw(risk_line(shard)));
+    }
     let refused = shard.refused_submissions.iter().map(|(_, count)| count).sum();
     lines.push(Line::raw(format!(
         "  intake   {} not accepted{}   {} waits for room   {} timers fired",
@@ -85,6 +88,14 @@ fn shard_lines(shard: &ShardStats, lines: &mut Vec<Line<'static>>) {
     alarms(shard, lines);
     latency_lines(shard, lines);
     queue_lines(shard, lines);
+}
+
+/// How much of the tables of the risk checks is in use.
+fn risk_line(shard: &ShardStats) -> String {
+    let tables = shard.risk_tables.iter().map(|table| {
+        format!("{} of {} {}", grouped(table.used), grouped(table.size), table.name.replace('_', " "))
+    });
+    format!("  checks   {}", tables.collect::<Vec<_>>().join("   "))
 }
 
 fn reasons(refusals: &[(String, u64)]) -> String {

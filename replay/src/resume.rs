@@ -11,7 +11,7 @@ use crate::submission::StrategySubmission;
 use stele_bus::Timers;
 use stele_journal::TrailError;
 use stele_journal::snapshot::SnapshotSection;
-use stele_risk::{Risk, RiskLimits};
+use stele_risk::Risk;
 use stele_strategies::registry::Registry;
 use stele_strategies::{Host, RestoreError, SnapshotReader};
 use stele_venue::{LastIds, OpenOrder, OpenOrders};
@@ -155,7 +155,7 @@ impl TrailState {
             regeneration: Regeneration::new(registry),
             open_orders: OpenOrders::default(),
             known: Definitions::default(),
-            risk: Risk::new(RiskLimits::default()),
+            risk: Risk::follower(),
             timers: Timers::new(),
         }
     }
@@ -236,7 +236,7 @@ impl TrailState {
             OpenOrders::restore,
         )?;
         let machine = machines::RISK;
-        let risk = Risk::restore(RiskLimits::default(), state(machine, Risk::STATE_VERSION)?);
+        let risk = Risk::restore_follower(state(machine, Risk::STATE_VERSION)?);
         let risk = risk.map_err(|source| LoadError::BusState { machine, source })?;
         let machine = machines::TIMERS;
         let timers = Timers::restore(state(machine, Timers::STATE_VERSION)?);

@@ -2,52 +2,40 @@
 
 use crate::duplicates::Likeness;
 use crate::ledger::{Account, Holding, Strategy, holding_key};
+use crate::levels::NIL;
 use crate::limits::{NONE, Set, place};
 use crate::market::Instrument;
-use crate::orders::{OrderKey, side_index};
+use crate::orders::{price_of, side_index};
 use crate::risk::{Breach, Risk, Source};
 use crate::terms::{Leg, OrderKind, OrderTerms};
-use stele_wire::messages::{Check, ReleaseWatermark};
+use stele_wire::messages::Check;
 use stele_wire::{Nanos, Price};
 
 /// The state of everything that an order names, looked up once for all checks.
-struct Found<'a> {
-    instrument: &'a Instrument,
-    account: &'a Account,
-    strategy: &'a Strategy,
-    source: &'a Source,
+pub(crate) struct Found<'a> {
+    pub(crate) instrument: &'a Instrument,
+    pub(crate) account: &'a Account,
+    pub(crate) strategy: &'a Strategy,
+    pub(crate) source: &'a Source,
     holding: &'a Holding,
+    pub(crate) has_strategy: bool,
+    pub(crate) has_source: bool,
+    pub(crate) has_holding: bool,
+    /// The slot of the order that this one replaces.
+    pub(crate) replaced: Option<u32>,
     /// The limits of the instrument, of the account and of the strategy.
     limits: [&'a Set; 3],
 }
 
-impl<'a> Found<'a> {
-    #[inline]
-    fn unknown(limits: &'a Set) -> Self {
-        Self {
-            limits: [limits; 3],
-            instrument: const { &Instrument::UNKNOWN },
-            account: const { &Account::NEW },
-            strategy: const { &Strategy::NEW },
-            source: const { &Source::NEW },
-            holding: const { &Holding::NEW },
-        }
-    }
-}
-
-type Verdict = Result<(), Breach>;
+pub(crate) type Verdict = Result<(), Breach>;
 
 #[inline]
-fn refuse(check: Check, limit: i64, value: i64) -> Verdict {
+pub(crate) fn refuse(check: Check, limit: i64, value: i64) -> Verdict {
     Err(Breach { check, limit, value })
 }
 
-fn saturated(value: i128) -> i64 {
+pub(crate) fn saturated(value: i128) -> i64 {
     value.clamp(i64::MIN.into(), i64::MAX.into()) as i64
-}
-
-fn full(check: Check, capacity: usize) -> Verdict {
-    refuse(check, capacity as i64, capacity as i64 + 1)
 }
 
 impl Risk {
@@ -60,14 +48,20 @@ impl Risk {
     /// | check | limit | value |
     /// |---|---|---|
     /// | `KILL_SWITCH` | 0 | the id in the switch's scope |
+    /// | `PAUSED` | 0 | the strategy |
     /// | `RELEASE_HELD` | the last available watermark | the one requested |
+    /// | `DUPLICATE` (resubmitted) | the publisher's newest number | the submission's number |
+    /// | `UNKNOWN_ACCOUNT`, `UNKNOWN_INSTRUMENT` | 0 | the account, the instrument |
+    /// | `DUPLICATE` (id in use, or 0) | 0 | the client order id |
+    /// | `UNKNOWN_ORDER` | 0 | the id of the order to replace |
+    /// | `CAPACITY` | the size of the table, or the part of the strategy or the account | entries with this order |
     /// | `MALFORMED` | 1 | the quantity, or a side that is neither buy nor sell |
     /// | `ORDER_QUANTITY` | mantissa | mantissa |
-    /// | `NOTIONAL` | 1e-9 of the currency | 1e-9 of the currency, at most `i64::MAX` |
+    /// | `UNKNOWN_SCALE` | the limit on a value | null |
+    /// | `NOTIONAL` | 1e-9 of the currency | 1e-9 of the currency, at most `i64::MAX`; null without a price |
+    /// | `DOUBTFUL_MARKET` | ns | the age of the newest quote; null when there is none, or for another reason |
     /// | `PRICE_COLLAR` | 1e-9 of the reference | distance from it; null when there is no reference |
     /// | `DUPLICATE` | the window, ns | the age of the order that it repeats, ns |
-    /// | `DUPLICATE` (resubmitted) | the publisher's newest number | the submission's number |
-    /// | `DUPLICATE` (id in use) | 0 | the client order id |
     /// | `MESSAGE_RATE` | messages a second | messages in the last second, including this one |
     /// | `OPEN_ORDERS` | count | count, including this one |
     /// | `POSITION` | mantissa | mantissa, with every open order on its side executed |
@@ -78,19 +72,25 @@ impl Risk {
     pub fn check(&mut self, order: &OrderTerms, now: Nanos) -> Result<(), Breach> {
         self.take_effect(now.0);
         self.check_kill_switch(order)?;
+        self.check_pause(order)?;
         self.check_release(order)?;
-        self.check_resubmission(order)?;
         let (found, mut values) = (self.find(order), [None; 2]);
+        self.check_resubmission(order, &found)?;
+        self.check_definitions(order, &found)?;
+        self.check_id(order)?;
+        self.check_replaced(order, &found)?;
+        self.check_room(order, &found, now.0)?;
         for (at, leg) in order.legs().iter().enumerate() {
             self.check_quantity(leg, &found)?;
             let price = priced(order, leg, found.instrument);
             values[at] = price.map(|price| found.instrument.value(price, leg.quantity));
             self.check_notional(values[at], &found)?;
         }
+        self.check_sides(order)?;
         if self.limits.needs_state { self.check_state(order, values, &found, now.0) } else { Ok(()) }
     }
 
-    /// The checks that need the state of accounts, orders and the market.
+    /// The checks with a limit that needs the state of accounts, orders and the market.
     #[inline]
     fn check_state(
         &self,
@@ -99,10 +99,9 @@ impl Risk {
         found: &Found<'_>,
         now: u64,
     ) -> Verdict {
-        self.check_room(order, now)?;
         self.check_restricted(order, found)?;
+        self.check_doubt(found, now)?;
         self.check_rate(found, now)?;
-        self.check_id(order)?;
         self.check_open_orders(order, found)?;
         let mut added = [0; 2];
         let mut is_valued = true;
@@ -113,7 +112,7 @@ impl Risk {
             };
             self.check_collar(leg, found)?;
             self.check_duplicate(order, leg, found, now)?;
-            let (more, more_value) = self.added(order, leg, value.unwrap_or(0));
+            let (more, more_value) = self.added(found.replaced, leg, value.unwrap_or(0));
             self.check_position(order, side, more.into(), found)?;
             self.check_self_match(order, leg, side, found)?;
             is_valued &= value.is_some();
@@ -124,29 +123,29 @@ impl Risk {
 
     #[inline]
     fn find(&self, order: &OrderTerms) -> Found<'_> {
-        let (owner, mut found) = (&order.owner, Found::unknown(self.limits.set(0)));
-        if let Some(instrument) = self.market.instruments.get(owner.instrument) {
-            found.instrument = instrument;
-            found.limits[0] = self.limits.set(instrument.limits);
+        let owner = &order.owner;
+        let instrument = self.market.instruments.get(owner.instrument);
+        let account = self.ledger.accounts.get(owner.account);
+        let strategy = self.ledger.strategies.get(owner.strategy.into());
+        let source = self.publishers.get(order.publisher.into());
+        let holding = self.ledger.holdings.get(Self::holding_of(order));
+        let limits = [
+            instrument.map_or(0, |instrument| instrument.limits),
+            account.map_or(0, |account| account.limits),
+            strategy.map_or(0, |strategy| strategy.limits),
+        ];
+        Found {
+            instrument: instrument.unwrap_or(const { &Instrument::UNKNOWN }),
+            account: account.unwrap_or(const { &Account::NEW }),
+            strategy: strategy.unwrap_or(const { &Strategy::NEW }),
+            source: source.unwrap_or(const { &Source::NEW }),
+            holding: holding.unwrap_or(const { &Holding::NEW }),
+            has_strategy: strategy.is_some(),
+            has_source: source.is_some(),
+            has_holding: holding.is_some(),
+            replaced: self.replaced(order),
+            limits: limits.map(|number| self.limits.set(number)),
         }
-        if let Some(account) = self.ledger.accounts.get(owner.account) {
-            found.account = account;
-            found.limits[1] = self.limits.set(account.limits);
-        }
-        if let Some(strategy) = self.ledger.strategies.get(owner.strategy.into()) {
-            found.strategy = strategy;
-            found.limits[2] = self.limits.set(strategy.limits);
-        }
-        if !self.limits.needs_state {
-            return found;
-        }
-        if let Some(source) = self.publishers.get(order.publisher.into()) {
-            found.source = source;
-        }
-        if let Some(holding) = self.ledger.holdings.get(holding_key(owner.account, owner.instrument)) {
-            found.holding = holding;
-        }
-        found
     }
 
     /// The instrument's limit, or otherwise the one over all.
@@ -163,47 +162,6 @@ impl Risk {
         self.general(check, found).min(account[place(check)]).min(strategy[place(check)])
     }
 
-    /// Kill functionality. RTS 6 Art. 12(1); SEC 15c3-5(d), direct and exclusive control.
-    fn check_kill_switch(&self, order: &OrderTerms) -> Verdict {
-        if self.switches.is_none_engaged() {
-            return Ok(());
-        }
-        let mut owner = order.owner;
-        owner.algorithms[2] = self.algorithm(owner.strategy);
-        match self.switches.covers(&owner) {
-            Some(id) => refuse(Check::KILL_SWITCH, 0, i64::from(id)),
-            None => Ok(()),
-        }
-    }
-
-    /// Release watermark: an order is never released before the watermark that it asks for, and there is no
-    /// replication and perhaps no sealing. SEC 15c3-5(c)(1): what cannot be controlled is prevented from
-    /// entry.
-    fn check_release(&self, order: &OrderTerms) -> Verdict {
-        let is_held = match order.release {
-            ReleaseWatermark::REPLICATED => true,
-            ReleaseWatermark::SEALED => !self.has_sealer,
-            _ => false,
-        };
-        if is_held {
-            let (limit, value) = (ReleaseWatermark::DURABLE, order.release);
-            return refuse(Check::RELEASE_HELD, limit.0.into(), value.0.into());
-        }
-        Ok(())
-    }
-
-    /// A submission that is on the log already, identified by the publisher and its own number, which only
-    /// grows: SEC 15c3-5(c)(1)(ii), duplicative orders.
-    fn check_resubmission(&self, order: &OrderTerms) -> Verdict {
-        let Some(number) = order.number() else { return Ok(()) };
-        match self.publishers.get(order.publisher.into()) {
-            Some(source) if number <= source.newest => {
-                refuse(Check::DUPLICATE, saturated(source.newest.into()), saturated(number.into()))
-            }
-            _ => Ok(()),
-        }
-    }
-
     /// SEC 15c3-5(c)(1)(ii), erroneous orders by size; RTS 6 Art. 15(1)(c), maximum order volume. An order
     /// without a quantity is malformed.
     fn check_quantity(&self, leg: &Leg, found: &Found<'_>) -> Verdict {
@@ -215,40 +173,35 @@ impl Risk {
         if limit != NONE && value > limit { refuse(Check::ORDER_QUANTITY, limit, value) } else { Ok(()) }
     }
 
-    /// RTS 6 Art. 15(1)(b), maximum order value. An order without any price is bounded only by its quantity.
+    /// RTS 6 Art. 15(1)(b), maximum order value. What has no value, because there is no price or the scale is
+    /// unknown, is refused.
     fn check_notional(&self, value: Option<i64>, found: &Found<'_>) -> Verdict {
-        let (limit, value) = (self.limit(Check::NOTIONAL, found), value.unwrap_or(0));
-        if limit != NONE && value > limit { refuse(Check::NOTIONAL, limit, value) } else { Ok(()) }
+        let limit = self.limit(Check::NOTIONAL, found);
+        if limit == NONE {
+            return Ok(());
+        }
+        if !found.instrument.has_scale() {
+            return refuse(Check::UNKNOWN_SCALE, limit, NONE);
+        }
+        match value {
+            Some(value) if value <= limit => Ok(()),
+            _ => refuse(Check::NOTIONAL, limit, value.unwrap_or(NONE)),
+        }
     }
 
-    /// Room in every table that the order needs; see the description of the module `risk`.
-    fn check_room(&self, order: &OrderTerms, now: u64) -> Verdict {
-        let (owner, ledger) = (&order.owner, &self.ledger);
-        let instruments = &self.market.instruments;
-        if instruments.is_full() && instruments.slot(owner.instrument).is_none() {
-            return full(Check::UNKNOWN_INSTRUMENT, instruments.capacity());
+    /// A stale or doubtful market: the newest quote is older than the limit, or there is none; a gap is not
+    /// healed, trading is halted, or the book is crossed. RTS 6 Art. 15(1)(a) and (3): prices are compared
+    /// with a market that is known.
+    fn check_doubt(&self, found: &Found<'_>, now: u64) -> Verdict {
+        let (limit, known) = (self.general(Check::DOUBTFUL_MARKET, found), found.instrument);
+        if limit == NONE {
+            return Ok(());
         }
-        if ledger.accounts.is_full() && ledger.accounts.slot(owner.account).is_none() {
-            return full(Check::POSITION, ledger.accounts.capacity());
+        if known.quoted_at == 0 || self.market.is_doubtful(known) {
+            return refuse(Check::DOUBTFUL_MARKET, limit, NONE);
         }
-        let key = holding_key(owner.account, owner.instrument);
-        if ledger.holdings.is_full() && ledger.holdings.slot(key).is_none() {
-            return full(Check::POSITION, ledger.holdings.capacity());
-        }
-        if ledger.strategies.is_full() && ledger.strategies.slot(owner.strategy.into()).is_none() {
-            return full(Check::OPEN_ORDERS, ledger.strategies.capacity());
-        }
-        if !ledger.orders.has_room(order.legs().len()) {
-            return full(Check::OPEN_ORDERS, ledger.orders.capacity());
-        }
-        if self.publishers.is_full() && self.publishers.slot(order.publisher.into()).is_none() {
-            return full(Check::MESSAGE_RATE, self.publishers.capacity());
-        }
-        let horizon = self.limits.horizon;
-        if horizon > 0 && order.kind == OrderKind::New && self.recent.is_full(now, horizon) {
-            return full(Check::DUPLICATE, crate::bounds::RISK_RECENT_ORDERS_MAX);
-        }
-        Ok(())
+        let age = saturated(now.saturating_sub(known.quoted_at).into());
+        if age > limit { refuse(Check::DOUBTFUL_MARKET, limit, age) } else { Ok(()) }
     }
 
     /// SEC 15c3-5(c)(2)(ii), securities that the account or the firm is restricted from trading; RTS 6 Art.
@@ -284,16 +237,6 @@ impl Risk {
             }
         }
         Ok(())
-    }
-
-    /// An order id that is in use would identify two orders: SEC 15c3-5(c)(1)(ii). Checked only where
-    /// duplicates are.
-    fn check_id(&self, order: &OrderTerms) -> Verdict {
-        if self.limits.horizon == 0 {
-            return Ok(());
-        }
-        let is_open = order.legs().iter().any(|leg| self.ledger.orders.find(key(order, leg)).is_some());
-        if is_open { refuse(Check::DUPLICATE, 0, saturated(order.client_order_id.into())) } else { Ok(()) }
     }
 
     /// RTS 6 Art. 15(4) and (5), market risk limits by client, strategy and firm: the open orders of the
@@ -372,7 +315,7 @@ impl Risk {
     }
 
     /// Regulation (EU) 596/2014 Art. 12(1)(a) and RTS 6 Art. 13, FINRA 5210.02: no trade with oneself. It
-    /// considers the resting order that would be matched first, of this account or another one of the same
+    /// considers the price that would be matched first, of this account or another one of the same
     /// beneficial owner. An order that this one replaces does not count, nor does one that waits for its
     /// stop.
     fn check_self_match(&self, order: &OrderTerms, leg: &Leg, side: usize, found: &Found<'_>) -> Verdict {
@@ -388,31 +331,41 @@ impl Risk {
         {
             return refuse(Check::SELF_MATCH, ask.price.0, bid.price.0);
         }
-        let ends = self.ledger.resting_of(found.holding, found.account, order.owner.instrument);
-        let mut resting = ends.into_iter().flat_map(|ends| self.ledger.orders.resting(&ends[1 - side]));
-        let met = resting.find(|entry| {
-            let is_replaced = order.replaced_order_id != 0
-                && entry.key.account == order.owner.account
-                && entry.key.client_order_id == order.replaced_order_id
-                && entry.key.strategy == order.owner.strategy;
-            !is_replaced || !crosses(entry.price)
-        });
-        match met {
-            Some(entry) if crosses(entry.price) => refuse(Check::SELF_MATCH, entry.price, leg.price.0),
-            _ => Ok(()),
+        let trees = self.ledger.resting_of(found.holding, found.account, order.owner.instrument);
+        let (levels, other) = (&self.ledger.levels, 1 - side);
+        let mut best = trees.map_or(NIL, |trees| trees[other].best());
+        if best != NIL && levels.at(best).orders == 1 && self.is_replaced_level(found.replaced, best) {
+            best = levels.next(best);
         }
+        let met = (best != NIL).then(|| price_of(other, levels.at(best).rank));
+        match met.filter(|price| crosses(*price)) {
+            Some(price) => refuse(Check::SELF_MATCH, price, leg.price.0),
+            None => Ok(()),
+        }
+    }
+
+    /// Whether a leg of the replaced order rests at this level.
+    fn is_replaced_level(&self, replaced: Option<u32>, level: u32) -> bool {
+        let orders = &self.ledger.orders;
+        replaced.is_some_and(|slot| {
+            orders.legs(slot).into_iter().flatten().any(|leg| orders.at(leg).level == level)
+        })
     }
 
     /// SEC 15c3-5(c)(1)(i), credit and capital thresholds in the aggregate for each customer and the broker;
     /// RTS 6 Art. 15(4). It considers the credit used, including this order, by the account and by all
     /// accounts of the shard. An order that adds nothing passes. There are no exchange rates: an account has
-    /// credit only in its own currency.
+    /// credit only in its own currency. Nothing passes while the value of a holding is unknown.
     fn check_credit(&self, added: [i128; 2], is_valued: bool, found: &Found<'_>) -> Verdict {
         let (account, holding, at) = (found.account, found.holding, place(Check::CREDIT));
         let of_account = found.limits[1][at].min(account.allotted);
         let of_all = self.limits.all[at].min(self.allotted.unwrap_or(NONE));
         if of_account == NONE && of_all == NONE {
             return Ok(());
+        }
+        let unvalued = if of_all == NONE { account.unvalued } else { self.ledger.unvalued };
+        if !found.instrument.has_scale() || unvalued > 0 {
+            return refuse(Check::UNKNOWN_SCALE, of_account.min(of_all), NONE);
         }
         if !is_valued {
             return refuse(Check::CREDIT, of_account.min(of_all), NONE);
@@ -433,14 +386,10 @@ impl Risk {
         Ok(())
     }
 
-    /// What a leg of this value would add to open quantity and value. What the replaced order has there
-    /// already is subtracted, because only one of the two can be executed.
+    /// What a leg of this value would add to open quantity and value. What the replaced order, at the slot
+    /// `replaced`, has there already is subtracted, because only one of the two can be executed.
     #[inline]
-    pub(crate) fn added(&self, order: &OrderTerms, leg: &Leg, value: i64) -> (u64, i64) {
-        if order.replaced_order_id == 0 || order.kind == OrderKind::New {
-            return (leg.quantity.0, value);
-        }
-        let replaced = OrderKey { client_order_id: order.replaced_order_id, ..key(order, leg) };
+    pub(crate) fn added(&self, replaced: Option<u32>, leg: &Leg, value: i64) -> (u64, i64) {
         let (quantity_before, value_before) = self.ledger.counted(replaced, leg.side);
         (leg.quantity.0.saturating_sub(quantity_before), (value - value_before).max(0))
     }
@@ -463,16 +412,6 @@ pub(crate) fn priced(order: &OrderTerms, leg: &Leg, instrument: &Instrument) -> 
         }
         (Some(price), _) => Some(price.0),
         (None, _) => instrument.reference(),
-    }
-}
-
-#[inline]
-pub(crate) fn key(order: &OrderTerms, leg: &Leg) -> OrderKey {
-    OrderKey {
-        client_order_id: order.client_order_id,
-        account: order.owner.account,
-        strategy: order.owner.strategy,
-        leg: if order.kind == OrderKind::Quote { leg.side.0 } else { 0 },
     }
 }
 

@@ -1,23 +1,33 @@
 //! Changes of limits, credit and kill switches: only by events, and by two different people where that is
 //! required.
 
+use crate::checks::saturated;
 use crate::credit::Allotment;
 use crate::ledger::holding_key;
 use crate::limits;
 use crate::limits::{NONE, Pair, Pending, Set, Target, place};
+use crate::proposals::{Proposal, as_limit};
 use crate::rate::Rate;
 use crate::risk::Risk;
 use crate::sequenced::SequencedEvent;
 use stele_wire::Nanos;
 use stele_wire::messages::{
-    Check, CreditAllotment, Decision, KillSwitch, RiskDecision, RiskLimit, SwitchState,
+    Check, CreditAllotment, Decision, KillSwitch, LimitProposed, OperatorCancel, RiskDecision, RiskLimit,
+    SwitchState,
 };
 use zerocopy::FromBytes;
 
 /// Returns whether [`Risk::check_control`] checks messages of this template.
 #[inline]
 pub fn is_checked_change(template_id: u16) -> bool {
-    matches!(template_id, RiskLimit::TEMPLATE_ID | KillSwitch::TEMPLATE_ID | CreditAllotment::TEMPLATE_ID)
+    matches!(
+        template_id,
+        RiskLimit::TEMPLATE_ID
+            | KillSwitch::TEMPLATE_ID
+            | CreditAllotment::TEMPLATE_ID
+            | LimitProposed::TEMPLATE_ID
+            | OperatorCancel::TEMPLATE_ID
+    )
 }
 
 /// Whether the change was made by two different people.
@@ -35,11 +45,24 @@ impl Risk {
     /// exist (`MALFORMED`), when there is no room for it, when `four_eyes` requires two different people and
     /// it does not have them (RTS 6 Art. 15(6); SEC 15c3-5(d)), or when it would allot more than the firm's
     /// credit (SEC 15c3-5(c)(1)(i); limit: the firm's credit, value: the sum).
+    ///
+    /// A limit that approves a proposal is refused when the proposal does not exist, has expired or was used,
+    /// when it has other terms, when the limit in force has changed since, or when proposer and approver are
+    /// not two people and two verified users of the operating system. A proposal is refused when its scope
+    /// does not exist (`MALFORMED`), when the limit in force is not the previous one that it states, or when
+    /// there is no room for it (`CAPACITY`). An operator's cancel is refused when the order is not open
+    /// (`UNKNOWN_ORDER`).
     pub fn check_control(&mut self, template_id: u16, body: &[u8], now: Nanos) -> Result<(), RiskDecision> {
         self.take_effect(now.0);
         const LONG: &str = "the body contains the block";
         match template_id {
-            RiskLimit::TEMPLATE_ID => self.check_limit(RiskLimit::ref_from_prefix(body).expect(LONG).0),
+            RiskLimit::TEMPLATE_ID => self.check_limit(RiskLimit::ref_from_prefix(body).expect(LONG).0, now),
+            LimitProposed::TEMPLATE_ID => {
+                self.check_proposal(LimitProposed::ref_from_prefix(body).expect(LONG).0, now)
+            }
+            OperatorCancel::TEMPLATE_ID => {
+                self.check_operator_cancel(OperatorCancel::ref_from_prefix(body).expect(LONG).0)
+            }
             CreditAllotment::TEMPLATE_ID => {
                 self.check_allotment(CreditAllotment::ref_from_prefix(body).expect(LONG).0)
             }
@@ -50,31 +73,67 @@ impl Risk {
         }
     }
 
-    fn check_limit(&self, change: &RiskLimit) -> Result<(), RiskDecision> {
+    fn check_limit(&self, change: &RiskLimit, now: Nanos) -> Result<(), RiskDecision> {
         let limit = change.limit.get();
-        let refusal = |check, value| RiskDecision {
-            account: limited_account(change).into(),
-            instrument: change.instrument,
-            limit: change.limit,
-            value: i64::into(value),
-            authorised_by: change.approved_by,
-            verified_by: change.changed_by,
-            check,
-            decision: Decision::REFUSED,
-            reason: change.reason,
-            ..RiskDecision::NULL
-        };
         let Some(target) = Target::of(change).filter(|target| target.takes(change.check) && limit >= 0)
         else {
-            return Err(refusal(Check::MALFORMED, NONE));
+            return Err(refused_limit(change, Check::MALFORMED, NONE));
         };
         let in_force = self.limit_of(target, change.check);
+        let proposal = change.proposal.get();
+        if proposal != 0 {
+            let proposal = self.proposals.get(proposal);
+            let is_approved = proposal.is_some_and(|proposal| {
+                proposal.is_approved_by(change, now.0) && proposal.previous == in_force
+            });
+            let is_let = is_approved && self.has_room_for(target);
+            return if is_let { Ok(()) } else { Err(refused_limit(change, change.check, in_force)) };
+        }
         let is_pending = |other: &Pending| (other.target, other.check) == (target, change.check);
         if in_force == limit && !self.limits.pending.iter().any(is_pending) {
             return Ok(());
         }
         let is_let = !self.four_eyes || are_two(change.changed_by.get(), change.approved_by.get());
-        if is_let && self.has_room_for(target) { Ok(()) } else { Err(refusal(change.check, in_force)) }
+        if is_let && self.has_room_for(target) {
+            Ok(())
+        } else {
+            Err(refused_limit(change, change.check, in_force))
+        }
+    }
+
+    fn check_proposal(&self, event: &LimitProposed, now: Nanos) -> Result<(), RiskDecision> {
+        let limit = as_limit(event);
+        let proposal = Proposal::of(event, 0)
+            .filter(|proposal| proposal.target.takes(proposal.check) && proposal.limit >= 0);
+        let Some(proposal) = proposal.filter(|proposal| proposal.proposed_by != 0) else {
+            return Err(refused_limit(&limit, Check::MALFORMED, NONE));
+        };
+        if !self.proposals.has_room(now.0) {
+            return Err(refused_limit(&limit, Check::CAPACITY, NONE));
+        }
+        let in_force = self.limit_of(proposal.target, proposal.check);
+        if proposal.previous != in_force || proposal.expires <= now.0 {
+            return Err(refused_limit(&limit, proposal.check, in_force));
+        }
+        Ok(())
+    }
+
+    fn check_operator_cancel(&self, request: &OperatorCancel) -> Result<(), RiskDecision> {
+        let order = request.order_sequence;
+        if order.get() != 0 && self.ledger.orders.find_sequence(order.get()).is_some() {
+            return Ok(());
+        }
+        Err(RiskDecision {
+            order_sequence: order,
+            limit: 0.into(),
+            value: saturated(order.get().into()).into(),
+            authorised_by: request.approved_by,
+            verified_by: request.party,
+            check: Check::UNKNOWN_ORDER,
+            decision: Decision::REFUSED,
+            reason: request.reason,
+            ..RiskDecision::NULL
+        })
     }
 
     fn has_room_for(&self, target: Target) -> bool {
@@ -198,9 +257,20 @@ impl Risk {
         }
     }
 
+    /// Handles a proposed limit on the log.
+    #[cold]
+    pub(crate) fn on_proposal(&mut self, proposed: &LimitProposed, event: &SequencedEvent<'_>) {
+        let proposal = Proposal::of(proposed, event.sequence.0);
+        let proposal = proposal.filter(|proposal| proposal.target.takes(proposal.check));
+        proposal.into_iter().for_each(|proposal| self.proposals.add(proposal, event.timestamp.0));
+    }
+
     /// Handles a limit on the log.
     #[cold]
     pub(crate) fn on_limit(&mut self, change: &RiskLimit, now: u64) {
+        if change.proposal.get() != 0 {
+            self.proposals.remove(change.proposal.get());
+        }
         let Some(target) = Target::of(change) else { return };
         let (check, limit, effective) = (change.check, change.limit.get(), change.effective.get());
         if !target.takes(check) || limit < 0 {
@@ -295,6 +365,22 @@ impl Risk {
         if let Some(switch) = event.message::<KillSwitch>() {
             self.switches.on_event(&switch);
         }
+    }
+}
+
+/// The refusal of a limit or of a proposal of it. `in_force` is the limit that stays.
+fn refused_limit(change: &RiskLimit, check: Check, in_force: i64) -> RiskDecision {
+    RiskDecision {
+        account: limited_account(change).into(),
+        instrument: change.instrument,
+        limit: change.limit,
+        value: in_force.into(),
+        authorised_by: change.approved_by,
+        verified_by: change.changed_by,
+        check,
+        decision: Decision::REFUSED,
+        reason: change.reason,
+        ..RiskDecision::NULL
     }
 }
 

@@ -1,19 +1,22 @@
 //! The events that the checks depend on, and how each changes the state.
 
-use crate::bounds::RISK_FILLS_MAX;
-use crate::checks::{key, likeness, priced};
-use crate::ledger::{Fill, signed};
-use crate::market::Instrument;
+use crate::checks::{likeness, priced};
+use crate::executions::{ExecutionKey, Fill};
+use crate::ledger::signed;
+use crate::market::{Instrument, Quoted};
 use crate::orders::{Entry, OrderKey};
 use crate::risk::Risk;
 use crate::sequenced::SequencedEvent;
 use crate::terms::{OrderKind, OrderTerms};
+use stele_wire::codec::View;
 use stele_wire::messages::{
-    AccountDefinition, BookClear, BookDepth, BookExecute, CancelOrder, CancelRejected, CreditAllotment,
-    FeedStatus, InstrumentDefinition, KillSwitch, MassCancel, NewOrder, OpeningPosition, OrderAccepted,
-    OrderCancelled, OrderExpired, OrderFilled, OrderRejected, OrderReplaced, OrderRestated, OrderSuspended,
-    OrderTriggered, Quote, QuoteCancel, ReplaceOrder, ReplaceRejected, RiskLimit, SCHEMA_ID, SessionStart,
-    StrategyDefinition, TopOfBook, Trade, TradeBreak, TradeBusted, TradeCorrected,
+    AccountDefinition, BookAdd, BookCancel, BookClear, BookDepth, BookExecute, BookLevel, BookModify,
+    BookReplace, BookSnapshot, CancelOrder, CancelRejected, CreditAllotment, FeedStatus,
+    InstrumentDefinition, KillSwitch, LimitProposed, MassCancel, NewOrder, OpeningPosition, OperatorCancel,
+    OrderAccepted, OrderCancelled, OrderExpired, OrderFilled, OrderRejected, OrderReplaced, OrderRestated,
+    OrderSuspended, OrderTriggered, Quote, QuoteCancel, ReplaceOrder, ReplaceRejected, RiskLimit, SCHEMA_ID,
+    SessionStart, Side, StrategyAct, StrategyCommand, StrategyDefinition, TopOfBook, Trade, TradeBreak,
+    TradeBusted, TradeCorrected, TradingStatus,
 };
 use stele_wire::{Frame, Price, Quantity, Sequence};
 
@@ -29,11 +32,12 @@ macro_rules! followed {
 }
 
 static FOLLOWED: [bool; TEMPLATE_IDS] = followed! {
-    AccountDefinition BookClear BookDepth BookExecute CancelOrder CancelRejected CreditAllotment FeedStatus
-    InstrumentDefinition KillSwitch MassCancel NewOrder OpeningPosition OrderAccepted OrderCancelled
+    AccountDefinition BookAdd BookCancel BookClear BookDepth BookExecute BookLevel BookModify BookReplace
+    BookSnapshot CancelOrder CancelRejected CreditAllotment FeedStatus InstrumentDefinition KillSwitch
+    LimitProposed MassCancel NewOrder OpeningPosition OperatorCancel OrderAccepted OrderCancelled
     OrderExpired OrderFilled OrderRejected OrderReplaced OrderRestated OrderSuspended OrderTriggered
-    Quote QuoteCancel ReplaceOrder ReplaceRejected RiskLimit SessionStart
-    StrategyDefinition TopOfBook Trade TradeBreak TradeBusted TradeCorrected
+    Quote QuoteCancel ReplaceOrder ReplaceRejected RiskLimit SessionStart StrategyCommand
+    StrategyDefinition TopOfBook Trade TradeBreak TradeBusted TradeCorrected TradingStatus
 };
 
 /// Returns whether messages of this template change the state of [`Risk`].
@@ -68,7 +72,7 @@ impl Risk {
         match event.template_id {
             TopOfBook::TEMPLATE_ID => {
                 if let Some(top) = event.message::<TopOfBook>() {
-                    self.market.on_top(&top);
+                    self.market.on_top(&top, event.timestamp.0);
                 }
             }
             Trade::TEMPLATE_ID => {
@@ -101,28 +105,63 @@ impl Risk {
             }
             401..=499 => self.on_report(event),
             501..=599 => self.on_control(event),
+            BookAdd::TEMPLATE_ID
+            | BookModify::TEMPLATE_ID
+            | BookReplace::TEMPLATE_ID
+            | BookCancel::TEMPLATE_ID
+            | BookLevel::TEMPLATE_ID
+            | BookSnapshot::TEMPLATE_ID => {
+                if self.limits.watches_quotes {
+                    self.on_book(event);
+                }
+            }
             _ => self.on_reference(event),
         }
+    }
+
+    /// Handles a change of a book that does not state its best prices. It only matters while a limit bounds
+    /// the age of quotes.
+    fn on_book(&mut self, event: &SequencedEvent<'_>) {
+        macro_rules! quoted {
+            ($message:ident) => {
+                event.message::<$message>().map(|change: View<'_, $message>| Quoted {
+                    instrument: change.instrument.get(),
+                    source: change.source.get(),
+                    flags: change.flags,
+                    time: event.timestamp.0,
+                })
+            };
+        }
+        let quoted = match event.template_id {
+            BookAdd::TEMPLATE_ID => quoted!(BookAdd),
+            BookModify::TEMPLATE_ID => quoted!(BookModify),
+            BookReplace::TEMPLATE_ID => quoted!(BookReplace),
+            BookCancel::TEMPLATE_ID => quoted!(BookCancel),
+            BookLevel::TEMPLATE_ID => quoted!(BookLevel),
+            _ => quoted!(BookSnapshot),
+        };
+        quoted.into_iter().for_each(|quoted| self.market.on_book(&quoted));
     }
 
     /// Handles an order that has its sequence: it counts from now on.
     #[inline]
     fn on_order(&mut self, order: &OrderTerms, event: &SequencedEvent<'_>) {
-        let (owner, now) = (&order.owner, event.timestamp.0);
+        let now = event.timestamp.0;
+        let mut owner = order.owner;
         self.on_message([order.publisher.into(), owner.account, owner.strategy.into()], order.number(), now);
         let horizon = self.limits.horizon;
-        let mut owner = order.owner;
         owner.algorithms[2] = self.algorithm(owner.strategy);
         let known = self.instrument(owner.instrument);
+        let replaced = self.replaced(order);
+        let key = OrderKey { client_order_id: order.client_order_id, account: owner.account };
         for leg in order.legs() {
             if horizon > 0 && order.kind == OrderKind::New {
                 self.recent.enter(likeness(order, leg), now, horizon);
             }
             let price = priced(order, leg, &known);
             let value = price.map_or(0, |price| known.value(price, leg.quantity));
-            let (counted, counted_value) = self.added(order, leg, value);
-            let key = key(order, leg);
-            self.ledger.open(Entry {
+            let (counted, counted_value) = self.added(replaced, leg, value);
+            let entry = Entry {
                 replaces: if order.kind == OrderKind::New { 0 } else { order.replaced_order_id },
                 price: leg.price.0,
                 valued_at: price.unwrap_or(Price::UNDEFINED.0),
@@ -130,9 +169,10 @@ impl Risk {
                 counted,
                 counted_value,
                 side: leg.side,
-                is_resting: !order.stop_price.is_defined(),
+                is_quote: order.kind == OrderKind::Quote,
                 ..Entry::new(key, owner, event.sequence.0)
-            });
+            };
+            self.ledger.open(entry, known.has_scale(), !order.stop_price.is_defined());
         }
     }
 
@@ -155,12 +195,7 @@ impl Risk {
     fn on_request(&mut self, event: &SequencedEvent<'_>) {
         macro_rules! named_by {
             ($request:ident, $id:ident) => {
-                OrderKey {
-                    client_order_id: $request.$id.get(),
-                    account: $request.account.get(),
-                    strategy: $request.strategy.get(),
-                    leg: 0,
-                }
+                OrderKey { client_order_id: $request.$id.get(), account: $request.account.get() }
             };
         }
         macro_rules! sender {
@@ -177,7 +212,7 @@ impl Risk {
                 if let Some(request) = event.message::<CancelOrder>() {
                     sender!(request);
                     if request.quantity.get() == u64::MAX {
-                        self.set_cancelling(named_by!(request, cancelled_order_id), true);
+                        self.on_cancel(named_by!(request, cancelled_order_id), event.timestamp.0);
                     }
                 }
             }
@@ -189,7 +224,7 @@ impl Risk {
             QuoteCancel::TEMPLATE_ID => {
                 if let Some(request) = event.message::<QuoteCancel>() {
                     sender!(request);
-                    self.set_cancelling(named_by!(request, original_order_id), true);
+                    self.on_cancel(named_by!(request, original_order_id), event.timestamp.0);
                 }
             }
             _ => {}
@@ -209,6 +244,25 @@ impl Risk {
                 }
             }
             KillSwitch::TEMPLATE_ID => self.on_switch(event),
+            StrategyCommand::TEMPLATE_ID => {
+                if let Some(command) = event.message::<StrategyCommand>() {
+                    match command.act {
+                        StrategyAct::PAUSE => self.paused.set(command.strategy.get(), true),
+                        StrategyAct::RESUME => self.paused.set(command.strategy.get(), false),
+                        _ => {}
+                    }
+                }
+            }
+            LimitProposed::TEMPLATE_ID => {
+                if let Some(proposed) = event.message::<LimitProposed>() {
+                    self.on_proposal(&proposed, event);
+                }
+            }
+            OperatorCancel::TEMPLATE_ID => {
+                if let Some(request) = event.message::<OperatorCancel>() {
+                    self.on_operator_cancel(request.order_sequence.get(), event.sequence.0);
+                }
+            }
             FeedStatus::TEMPLATE_ID => {
                 if let Some(status) = event.message::<FeedStatus>() {
                     self.market.on_feed(&status);
@@ -240,8 +294,9 @@ impl Risk {
             AccountDefinition::TEMPLATE_ID => {
                 if let Some(definition) = event.message::<AccountDefinition>() {
                     let id = definition.account.get();
-                    let account = self.ledger.accounts.entry(id);
-                    account.into_iter().for_each(|account| account.currency = definition.currency);
+                    if let Some(account) = self.ledger.accounts.entry(id) {
+                        (account.currency, account.is_defined) = (definition.currency, true);
+                    }
                     self.ledger.set_owner(id, definition.beneficial_owner.get());
                 }
             }
@@ -262,7 +317,12 @@ impl Risk {
                     let best = depth.levels().next();
                     let none = [Price::UNDEFINED.0; 2];
                     let prices = best.map_or(none, |best| [best.bid_price.get(), best.ask_price.get()]);
-                    self.market.on_depth(&depth, prices);
+                    self.market.on_depth(&depth, prices, event.timestamp.0);
+                }
+            }
+            TradingStatus::TEMPLATE_ID => {
+                if let Some(status) = event.message::<TradingStatus>() {
+                    self.market.on_status(&status);
                 }
             }
             TradeBreak::TEMPLATE_ID => {
@@ -291,7 +351,7 @@ impl Risk {
             value: known.value(price, Quantity(quantity.unsigned_abs())),
             ..Fill::default()
         };
-        self.ledger.trade(&fill, false);
+        self.ledger.trade(&fill, known.has_scale(), false);
     }
 
     #[inline]
@@ -300,47 +360,52 @@ impl Risk {
     }
 
     /// Handles an execution: it changes the position and is kept for a while in case the venue reverses it.
-    pub(crate) fn on_fill(&mut self, fill: &OrderFilled, sequence: Sequence) {
-        let quantity = fill.last_quantity.get();
+    /// Returns false, and changes nothing, when it was counted before.
+    pub(crate) fn on_fill(&mut self, fill: &OrderFilled, sequence: Sequence) -> bool {
+        let (quantity, side) = (fill.last_quantity.get(), fill.side);
         if matches!(quantity, 0 | u64::MAX) {
-            return;
+            return true;
         }
-        let instrument = fill.instrument.get();
+        let known = self.instrument(fill.instrument.get());
         let price = Some(fill.last_price.get()).filter(|price| *price != Price::UNDEFINED.0).unwrap_or(0);
         let fill = Fill {
             sequence: sequence.0,
             execution_id: fill.execution_id.get(),
             account: fill.account.get(),
-            instrument,
-            quantity: signed(fill.side, quantity),
+            instrument: fill.instrument.get(),
+            is_sale: side == Side::SELL,
+            quantity: signed(side, quantity),
             price,
-            value: self.instrument(instrument).value(price, Quantity(quantity)),
+            value: known.value(price, Quantity(quantity)),
+            is_busted: false,
         };
-        self.ledger.trade(&fill, false);
-        if self.fills.len() == RISK_FILLS_MAX {
-            self.fills.pop_front();
+        if !self.executions.enter(fill) {
+            self.repeated += 1;
+            return false;
         }
-        self.fills.push_back(fill);
-    }
-
-    /// The index of an execution among those kept: found by the event that reported it or, if that is
-    /// unknown, by the venue's execution id.
-    fn fill(&self, sequence: u64, execution_id: u64) -> Option<usize> {
-        if sequence != 0 {
-            let at = self.fills.partition_point(|fill| fill.sequence < sequence);
-            return self.fills.get(at).filter(|fill| fill.sequence == sequence).map(|_| at);
-        }
-        self.fills.iter().rposition(|fill| execution_id != 0 && fill.execution_id == execution_id)
+        self.ledger.trade(&fill, known.has_scale(), false);
+        true
     }
 
     /// Handles the reversal of an execution: the position becomes what it would be without it. If the
-    /// execution is no longer kept, the report's own values are used.
+    /// execution is no longer kept, the report's own values are used. A second reversal changes nothing.
     pub(crate) fn on_bust(&mut self, bust: &TradeBusted) {
-        if let Some(at) = self.fill(bust.fill_sequence.get(), bust.execution_id.get()) {
-            let fill = self.fills.remove(at).expect("`fill` returns a valid index");
-            return self.ledger.trade(&fill, true);
-        }
         let (instrument, quantity) = (bust.instrument.get(), bust.last_quantity.get());
+        let known = self.instrument(instrument);
+        let key = ExecutionKey {
+            execution_id: bust.execution_id.get(),
+            account: bust.account.get(),
+            instrument,
+            is_sale: bust.side == Side::SELL,
+        };
+        if let Some(kept) = self.executions.find(bust.fill_sequence.get(), key) {
+            let (fill, is_first) = (*kept, !kept.is_busted);
+            kept.is_busted = true;
+            if is_first {
+                self.ledger.trade(&fill, known.has_scale(), true);
+            }
+            return;
+        }
         if matches!(quantity, 0 | u64::MAX) {
             return;
         }
@@ -350,20 +415,27 @@ impl Risk {
             instrument,
             quantity: signed(bust.side, quantity),
             price,
-            value: self.instrument(instrument).value(price, Quantity(quantity)),
+            value: known.value(price, Quantity(quantity)),
             ..Fill::default()
         };
-        self.ledger.trade(&fill, true);
+        self.ledger.trade(&fill, known.has_scale(), true);
     }
 
-    /// Handles the correction of an execution. One that is no longer kept stays as it was and is counted as
-    /// untracked.
+    /// Handles the correction of an execution. One that is no longer kept, or was reversed, stays as it was
+    /// and is counted as untracked.
     pub(crate) fn on_correction(&mut self, correction: &TradeCorrected) {
-        let Some(at) = self.fill(correction.fill_sequence.get(), correction.execution_id.get()) else {
+        let key = ExecutionKey {
+            execution_id: correction.execution_id.get(),
+            account: correction.account.get(),
+            instrument: correction.instrument.get(),
+            is_sale: correction.side == Side::SELL,
+        };
+        let kept = self.executions.find(correction.fill_sequence.get(), key);
+        let Some(old) = kept.map(|fill| *fill).filter(|fill| !fill.is_busted) else {
             self.ledger.untracked += 1;
             return;
         };
-        let old = self.fills[at];
+        let known = self.instrument(old.instrument);
         let quantity = correction.last_quantity.get();
         let quantity = if quantity == u64::MAX { old.quantity.unsigned_abs() as u64 } else { quantity };
         let price = Some(correction.last_price.get()).filter(|price| *price != Price::UNDEFINED.0);
@@ -371,11 +443,13 @@ impl Risk {
         let fill = Fill {
             quantity: i128::from(quantity) * old.quantity.signum(),
             price,
-            value: self.instrument(old.instrument).value(price, Quantity(quantity)),
+            value: known.value(price, Quantity(quantity)),
             ..old
         };
-        self.ledger.trade(&old, true);
-        self.ledger.trade(&fill, false);
-        self.fills[at] = fill;
+        self.ledger.trade(&old, known.has_scale(), true);
+        self.ledger.trade(&fill, known.has_scale(), false);
+        if let Some(kept) = self.executions.find(old.sequence, key) {
+            *kept = fill;
+        }
     }
 }

@@ -9,8 +9,10 @@
 //! So an order that only closes a position adds nothing to the exposure, and an account that has used up its
 //! credit can still close its positions. The credit used is the sum of the exposures.
 
-use crate::bounds::{RISK_ACCOUNTS_MAX, RISK_HOLDINGS_MAX, RISK_STRATEGIES_MAX};
-use crate::orders::{Ends, Entry, NIL, OrderKey, Orders, side_index};
+use crate::capacity::Sizes;
+use crate::executions::Fill;
+use crate::levels::{Levels, Tree};
+use crate::orders::{Entry, NIL, Orders, side_index};
 use crate::rate::{Bucket, Rate};
 use crate::table::Table;
 use stele_wire::messages::Side;
@@ -24,6 +26,10 @@ pub(crate) struct Account {
     pub(crate) allotted: i64,
     pub(crate) open: u32,
     pub(crate) limits: u16,
+    /// Whether an event defines it; otherwise it only has limits, executions or an allotment.
+    pub(crate) is_defined: bool,
+    /// The number of its holdings with an unknown value.
+    pub(crate) unvalued: u32,
     /// The beneficial owner; 0 when unknown.
     pub(crate) owner: u32,
     /// The first account of the same owner, which may be itself; 0 without an owner.
@@ -40,6 +46,8 @@ impl Account {
         allotted: i64::MAX,
         open: 0,
         limits: 0,
+        is_defined: false,
+        unvalued: 0,
         owner: 0,
         lead: 0,
         currency: [0; 3],
@@ -59,6 +67,8 @@ impl Default for Account {
 pub(crate) struct Strategy {
     pub(crate) algorithm: u32,
     pub(crate) open: u32,
+    /// The holdings that its orders created.
+    pub(crate) holdings: u32,
     pub(crate) limits: u16,
     pub(crate) bucket: Bucket,
     pub(crate) rate: Rate,
@@ -66,7 +76,7 @@ pub(crate) struct Strategy {
 
 impl Strategy {
     pub(crate) const NEW: Self =
-        Self { algorithm: 0, open: 0, limits: 0, bucket: Bucket::NEW, rate: Rate::NONE };
+        Self { algorithm: 0, open: 0, holdings: 0, limits: 0, bucket: Bucket::NEW, rate: Rate::NONE };
 }
 
 impl Default for Strategy {
@@ -88,6 +98,9 @@ pub(crate) struct Holding {
     pub(crate) open_value: [i128; 2],
     /// The slot of its beneficial owner's resting orders in the instrument; [`NIL`] for none.
     resting: u32,
+    /// Whether something was booked while the instrument's scale was unknown, so that cost and open value
+    /// are unknown, until nothing is held and no order is open.
+    pub(crate) is_unvalued: bool,
 }
 
 impl Default for Holding {
@@ -97,8 +110,15 @@ impl Default for Holding {
 }
 
 impl Holding {
-    pub(crate) const NEW: Self =
-        Self { account: 0, position: 0, cost: 0, open: [0; 2], open_value: [0; 2], resting: NIL };
+    pub(crate) const NEW: Self = Self {
+        account: 0,
+        position: 0,
+        cost: 0,
+        open: [0; 2],
+        open_value: [0; 2],
+        resting: NIL,
+        is_unvalued: false,
+    };
 
     /// The position in the direction of `side` if every open order on it and `more` were executed.
     #[inline]
@@ -143,20 +163,6 @@ fn share(amount: i128, part: i128, whole: i128) -> i128 {
     }
 }
 
-/// One execution.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub(crate) struct Fill {
-    pub(crate) sequence: u64,
-    pub(crate) execution_id: u64,
-    pub(crate) account: u32,
-    pub(crate) instrument: u32,
-    /// Negative when it was sold.
-    pub(crate) quantity: i128,
-    pub(crate) price: i64,
-    /// What it was worth when it was booked.
-    pub(crate) value: i64,
-}
-
 /// Accounts, strategies, holdings and open orders, which change together.
 #[derive(Clone, Debug)]
 pub(crate) struct Ledger {
@@ -165,26 +171,15 @@ pub(crate) struct Ledger {
     pub(crate) holdings: Table<u64, Holding>,
     /// Resting buys and sells by beneficial owner, identified by its first account, and by instrument. There
     /// are never more of them than holdings.
-    resting: Table<u64, [Ends; 2]>,
+    resting: Table<u64, [Tree; 2]>,
+    pub(crate) levels: Levels,
     pub(crate) orders: Orders,
     /// The credit used by all accounts.
     pub(crate) used: i128,
+    /// The number of holdings of all accounts with an unknown value.
+    pub(crate) unvalued: u32,
     /// Orders and executions that had no room and are not tracked.
     pub(crate) untracked: u64,
-}
-
-impl Default for Ledger {
-    fn default() -> Self {
-        Self {
-            accounts: Table::new(RISK_ACCOUNTS_MAX),
-            strategies: Table::new(RISK_STRATEGIES_MAX),
-            holdings: Table::new(RISK_HOLDINGS_MAX),
-            resting: Table::new(RISK_HOLDINGS_MAX),
-            orders: Orders::default(),
-            used: 0,
-            untracked: 0,
-        }
-    }
 }
 
 #[inline]
@@ -193,6 +188,20 @@ pub(crate) fn holding_key(account: u32, instrument: u32) -> u64 {
 }
 
 impl Ledger {
+    pub(crate) fn new(sizes: &Sizes) -> Self {
+        Self {
+            accounts: Table::new(sizes.accounts),
+            strategies: Table::new(sizes.strategies),
+            holdings: Table::new(sizes.holdings),
+            resting: Table::new(sizes.holdings),
+            levels: Levels::new(sizes.open_orders.first()),
+            orders: Orders::new(sizes.open_orders),
+            used: 0,
+            unvalued: 0,
+            untracked: 0,
+        }
+    }
+
     /// The holding of an account in an instrument, which is created if there is room.
     #[inline]
     fn holding(&mut self, account: u32, instrument: u32) -> Option<u32> {
@@ -223,7 +232,7 @@ impl Ledger {
         holding: &Holding,
         account: &Account,
         instrument: u32,
-    ) -> Option<&[Ends; 2]> {
+    ) -> Option<&[Tree; 2]> {
         if holding.resting != NIL {
             return Some(self.resting.at(holding.resting));
         }
@@ -246,89 +255,133 @@ impl Ledger {
             self.accounts.entry(id).into_iter().for_each(|account| account.lead = 0);
         }
         self.resting.clear();
-        let holdings = self.holdings.iter().len();
+        let holdings = self.holdings.len();
         for slot in 0..holdings {
             let key = self.holdings.key(slot as u32);
             self.find_resting(slot as u32, key);
         }
-        let Self { orders, holdings, resting, .. } = self;
-        orders.relink(|holding, side, link| link(&mut resting.at_mut(holdings.at(holding).resting)[side]));
+        self.levels.clear();
+        for slot in 0..self.orders.capacity() as u32 {
+            let entry = self.orders.at_mut(slot);
+            if entry.sequence != 0 && entry.level != NIL {
+                entry.level = NIL;
+                self.rest(slot);
+            }
+        }
     }
 
     /// Restores a holding from a snapshot; none when there is no room.
     pub(crate) fn hold(&mut self, key: u64, position: i128, cost: i128) -> Option<()> {
         let slot = self.holding((key >> 32) as u32, key as u32)?;
-        self.change(slot, |holding| (holding.position, holding.cost) = (position, cost));
+        self.change(slot, true, |holding| (holding.position, holding.cost) = (position, cost));
         Some(())
     }
 
-    /// Changes a holding and the credit used.
+    /// Notes that the value of a holding is unknown, once its position and orders are restored.
+    pub(crate) fn restore_unvalued(&mut self, key: u64) {
+        self.holdings.slot(key).into_iter().for_each(|slot| self.change(slot, false, |_| ()));
+    }
+
+    /// Changes a holding and the credit used. `has_value` is false when a value in the change is unknown.
     #[inline]
-    fn change(&mut self, slot: u32, change: impl FnOnce(&mut Holding)) {
+    fn change(&mut self, slot: u32, has_value: bool, change: impl FnOnce(&mut Holding)) {
         let holding = self.holdings.at_mut(slot);
         let before = holding.exposure();
         change(holding);
         let (more, account) = (holding.exposure() - before, holding.account);
         self.accounts.at_mut(account).used += more;
         self.used += more;
-    }
-
-    /// The quantity and value that the open order with this key and side adds to its holding; 0 when there is
-    /// none.
-    #[inline]
-    pub(crate) fn counted(&self, key: OrderKey, side: Side) -> (u64, i64) {
-        let entry = self.orders.find(key).map(|slot| self.orders.at(slot));
-        let entry = entry.filter(|entry| entry.side == side);
-        entry.map_or((0, 0), |entry| (entry.counted, entry.counted_value))
-    }
-
-    /// Adds an open order. If an order with the same key is open already, this one is added to it: rather too
-    /// much is counted than too little.
-    #[inline]
-    pub(crate) fn open(&mut self, mut entry: Entry) {
-        if let Some(slot) = self.orders.find(entry.key) {
-            let known = self.orders.at(slot);
-            let (leaves, value) = (entry.leaves, entry.counted_value);
-            let leaves = known.leaves.saturating_add(leaves);
-            let counted =
-                (known.counted.saturating_add(entry.counted), known.counted_value.saturating_add(value));
-            self.orders.at_mut(slot).leaves = leaves;
-            self.count(slot, counted);
-            return;
+        if !has_value || self.holdings.at(slot).is_unvalued {
+            self.note_value(slot);
         }
-        let Some(holding) = self.holding(entry.owner.account, entry.owner.instrument) else {
+    }
+
+    /// Notes whether the value of a holding is unknown, after a change with an unknown value.
+    #[cold]
+    fn note_value(&mut self, slot: u32) {
+        let holding = self.holdings.at_mut(slot);
+        let is_unvalued = holding.position != 0 || holding.open != [0; 2];
+        let was_unvalued = std::mem::replace(&mut holding.is_unvalued, is_unvalued);
+        let account = holding.account;
+        let more = u32::from(is_unvalued).wrapping_sub(u32::from(was_unvalued));
+        for count in [&mut self.accounts.at_mut(account).unvalued, &mut self.unvalued] {
+            *count = count.wrapping_add(more);
+        }
+    }
+
+    /// The quantity and value that a leg of the open order at `slot` with this side adds to its holding; 0
+    /// when there is none.
+    #[inline]
+    pub(crate) fn counted(&self, slot: Option<u32>, side: Side) -> (u64, i64) {
+        let legs = slot.map_or([None, None], |slot| self.orders.legs(slot));
+        let mut entries = legs.into_iter().flatten().map(|slot| self.orders.at(slot));
+        entries.find(|entry| entry.side == side).map_or((0, 0), |entry| (entry.counted, entry.counted_value))
+    }
+
+    /// Adds an open order, or a leg of a quote. If another order with the same key is open, which is only so
+    /// on logs of versions that allowed it, this one is added to it: rather too much is counted than too
+    /// little.
+    #[inline]
+    pub(crate) fn open(&mut self, mut entry: Entry, has_value: bool, is_resting: bool) {
+        let known = self.orders.find(entry.key);
+        if let Some(slot) = known
+            && !self.is_other_leg(slot, &entry)
+        {
+            return self.add_to(slot, &entry, has_value);
+        }
+        let (account, instrument) = (entry.owner.account, entry.owner.instrument);
+        let held = self.holdings.len();
+        let strategy = self.strategies.enter(entry.owner.strategy.into());
+        let has_room = self.orders.make_room() > 0;
+        let Some((holding, strategy)) = self.holding(account, instrument).zip(strategy).filter(|_| has_room)
+        else {
             self.untracked += 1;
             return;
         };
-        let (counted, is_resting) = ((entry.counted, entry.counted_value), entry.is_resting);
-        let strategy = self.strategies.enter(entry.owner.strategy.into()).unwrap_or(NIL);
-        (entry.counted, entry.counted_value, entry.is_resting) = (0, 0, false);
+        if self.levels.capacity() < self.orders.capacity() {
+            self.levels.grow(self.orders.capacity());
+        }
+        let counted = (entry.counted, entry.counted_value);
+        (entry.counted, entry.counted_value) = (0, 0);
         (entry.holding, entry.strategy) = (holding, strategy);
-        let Some(slot) = self.orders.insert(entry) else {
-            self.untracked += 1;
-            return;
-        };
+        let slot = self.orders.insert(entry, known).expect("there is room");
         let account = self.holdings.at(holding).account;
         self.accounts.at_mut(account).open += 1;
-        if strategy != NIL {
-            self.strategies.at_mut(strategy).open += 1;
-        }
-        self.count(slot, counted);
+        let strategy = self.strategies.at_mut(strategy);
+        strategy.open += 1;
+        strategy.holdings += (self.holdings.len() - held) as u32;
+        self.count(slot, counted, has_value);
         if is_resting {
             self.rest(slot);
         }
     }
 
+    fn is_other_leg(&self, slot: u32, entry: &Entry) -> bool {
+        let known = self.orders.at(slot);
+        known.is_quote && known.sibling == NIL && known.sequence == entry.sequence && known.side != entry.side
+    }
+
+    #[cold]
+    fn add_to(&mut self, slot: u32, entry: &Entry, has_value: bool) {
+        let known = self.orders.at(slot);
+        let leaves = known.leaves.saturating_add(entry.leaves);
+        let value = known.counted_value.saturating_add(entry.counted_value);
+        let counted = (known.counted.saturating_add(entry.counted), value);
+        self.orders.at_mut(slot).leaves = leaves;
+        self.count(slot, counted, has_value);
+        self.orders.rename(slot, entry.key, entry.sequence);
+    }
+
     /// Sets the quantity and value that the order adds to its holding.
     #[inline]
-    fn count(&mut self, slot: u32, counted: (u64, i64)) {
+    fn count(&mut self, slot: u32, counted: (u64, i64), has_value: bool) {
         let entry = self.orders.at_mut(slot);
         let Some(side) = side_index(entry.side) else { return };
         let quantity = i128::from(counted.0) - i128::from(entry.counted);
         let value = i128::from(counted.1) - i128::from(entry.counted_value);
         (entry.counted, entry.counted_value) = counted;
         let holding = entry.holding;
-        self.change(holding, |holding| {
+        self.change(holding, has_value, |holding| {
             holding.open[side] += quantity;
             holding.open_value[side] += value;
         });
@@ -336,61 +389,64 @@ impl Ledger {
 
     /// Marks the order as resting: it can be matched from now on.
     pub(crate) fn rest(&mut self, slot: u32) {
-        let entry = *self.orders.at(slot);
-        if let Some(side) = side_index(entry.side).filter(|_| !entry.is_resting) {
-            let ends = self.resting.at_mut(self.holdings.at(entry.holding).resting);
-            self.orders.link(&mut ends[side], slot);
+        let entry = self.orders.at(slot);
+        if let Some(side) = side_index(entry.side).filter(|_| entry.level == NIL) {
+            let (rank, holding) = (entry.rank(), entry.holding);
+            let trees = self.resting.at_mut(self.holdings.at(holding).resting);
+            self.orders.at_mut(slot).level = self.levels.join(&mut trees[side], rank);
+        }
+    }
+
+    fn unrest(&mut self, slot: u32) {
+        let entry = self.orders.at(slot);
+        if let Some(side) = side_index(entry.side).filter(|_| entry.level != NIL) {
+            let (level, holding) = (entry.level, entry.holding);
+            let trees = self.resting.at_mut(self.holdings.at(holding).resting);
+            self.levels.leave(&mut trees[side], level);
+            self.orders.at_mut(slot).level = NIL;
         }
     }
 
     /// Sets the quantity that is left of the order, and its value.
     #[inline]
-    pub(crate) fn settle(&mut self, slot: u32, leaves: u64, value: i64) {
+    pub(crate) fn settle(&mut self, slot: u32, leaves: u64, value: i64, has_value: bool) {
         if leaves == 0 {
             return self.close(slot);
         }
         self.orders.at_mut(slot).leaves = leaves;
-        self.count(slot, (leaves, value));
+        self.count(slot, (leaves, value), has_value);
     }
 
     /// Changes the price of the order.
     pub(crate) fn reprice(&mut self, slot: u32, price: i64) {
-        let entry = *self.orders.at(slot);
-        if let Some(side) = side_index(entry.side).filter(|_| entry.is_resting) {
-            let ends = &mut self.resting.at_mut(self.holdings.at(entry.holding).resting)[side];
-            self.orders.unlink(ends, slot);
-            self.orders.at_mut(slot).price = price;
-            self.orders.link(ends, slot);
-        } else {
-            self.orders.at_mut(slot).price = price;
+        let is_resting = self.orders.at(slot).level != NIL;
+        self.unrest(slot);
+        let entry = self.orders.at_mut(slot);
+        (entry.price, entry.valued_at) = (price, price);
+        if is_resting {
+            self.rest(slot);
         }
-        self.orders.at_mut(slot).valued_at = price;
     }
 
     /// Closes the order.
     pub(crate) fn close(&mut self, slot: u32) {
-        self.count(slot, (0, 0));
-        let entry = *self.orders.at(slot);
-        if let Some(side) = side_index(entry.side) {
-            let ends = self.resting.at_mut(self.holdings.at(entry.holding).resting);
-            self.orders.unlink(&mut ends[side], slot);
-        }
+        self.count(slot, (0, 0), true);
+        self.unrest(slot);
+        let (holding, strategy) = (self.orders.at(slot).holding, self.orders.at(slot).strategy);
         self.orders.remove(slot);
-        let account = self.holdings.at(entry.holding).account;
+        let account = self.holdings.at(holding).account;
         self.accounts.at_mut(account).open -= 1;
-        if entry.strategy != NIL {
-            self.strategies.at_mut(entry.strategy).open -= 1;
-        }
+        self.strategies.at_mut(strategy).open -= 1;
     }
 
     /// Books an execution, or its reversal if `is_undone`.
-    pub(crate) fn trade(&mut self, fill: &Fill, is_undone: bool) {
+    pub(crate) fn trade(&mut self, fill: &Fill, has_value: bool, is_undone: bool) {
         let Some(holding) = self.holding(fill.account, fill.instrument) else {
             self.untracked += 1;
             return;
         };
         let traded = if is_undone { -fill.quantity } else { fill.quantity };
-        self.change(holding, |holding| holding.trade(traded, fill.value));
+        self.change(holding, has_value, |holding| holding.trade(traded, fill.value));
     }
 }
 

@@ -14,6 +14,7 @@
 //! | credit | 1e-9 of the currency | all accounts | the account | – | – |
 //! | restricted | 0 forbids | – | the account | the instrument | the strategy |
 //! | self-match | 0 forbids | each order | each order | each order | each order |
+//! | doubtful market | age in ns | each order | – | each order | – |
 //!
 //! Where a limit applies to each order or holding, the instrument's limit replaces the one over all (RTS 6
 //! Art. 15(1)(a): "differentiating between different financial instruments"). The limits of the account and
@@ -22,23 +23,24 @@
 //! limit of the scope.
 
 use crate::bounds::{RISK_LIMIT_PAIRS_MAX, RISK_LIMIT_SETS_MAX, RISK_PENDING_MAX};
-use crate::table::Table;
+use crate::table::{Size, Table};
 use stele_wire::messages::{CancelScope, Check, RiskLimit};
 
 /// No limit: the null value of the schema.
 pub(crate) const NONE: i64 = i64::MAX;
 
 /// The number of checks that have limits.
-const CHECKS: usize = 10;
+const CHECKS: usize = 11;
 const FIRST: u8 = Check::ORDER_QUANTITY.0;
-const _: () = assert!(Check::SELF_MATCH.0 == FIRST + CHECKS as u8 - 1);
+const _: () = assert!(Check::SELF_MATCH.0 == FIRST + CHECKS as u8 - 2);
 
 /// A scope's limit for each check.
 pub(crate) type Set = [i64; CHECKS];
 
-/// The index of a check's limit in a set.
+/// The index of a check's limit in a set: those that follow each other in the schema, then the doubtful
+/// market.
 pub(crate) const fn place(check: Check) -> usize {
-    (check.0 - FIRST) as usize
+    if check.0 == Check::DOUBTFUL_MARKET.0 { CHECKS - 1 } else { (check.0 - FIRST) as usize }
 }
 
 /// What a limit applies to.
@@ -72,6 +74,9 @@ impl Target {
 
     /// Whether the check can have a limit for this target.
     pub(crate) fn takes(self, check: Check) -> bool {
+        if check == Check::DOUBTFUL_MARKET {
+            return matches!(self, Self::All | Self::Instrument(_));
+        }
         if !(FIRST..=Check::SELF_MATCH.0).contains(&check.0) {
             return false;
         }
@@ -135,6 +140,8 @@ pub(crate) struct Limits {
     pub(crate) needs_state: bool,
     /// The longest window of the duplicate check, ns; 0 without one.
     pub(crate) horizon: u64,
+    /// Whether a limit bounds the age of quotes.
+    pub(crate) watches_quotes: bool,
 }
 
 impl Default for Limits {
@@ -144,12 +151,13 @@ impl Default for Limits {
         Self {
             all: [NONE; CHECKS],
             sets,
-            of_accounts: Table::new(RISK_LIMIT_PAIRS_MAX),
-            of_strategies: Table::new(RISK_LIMIT_PAIRS_MAX),
+            of_accounts: Table::new(Size::Fixed(RISK_LIMIT_PAIRS_MAX)),
+            of_strategies: Table::new(Size::Fixed(RISK_LIMIT_PAIRS_MAX)),
             pending: Vec::with_capacity(RISK_PENDING_MAX),
             next_effective: u64::MAX,
             needs_state: false,
             horizon: 0,
+            watches_quotes: false,
         }
     }
 }
@@ -209,5 +217,6 @@ impl Limits {
         let horizon = sets().filter_map(window).max().unwrap_or(0);
         self.needs_state = is_credit_allotted || has_pairs || sets().any(asks);
         self.horizon = horizon.unsigned_abs();
+        self.watches_quotes = sets().any(|set| set[place(Check::DOUBTFUL_MARKET)] != NONE);
     }
 }

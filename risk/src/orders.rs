@@ -1,30 +1,23 @@
-//! The open orders: a slab of entries, an index by owner and order id, and a list by price for each
-//! beneficial owner, instrument and side, which begins with the own order that would be matched first.
+//! The open orders: a slab of entries, found by the sequence of their event and by account and client order
+//! id, which is unique among the open orders of an account.
 
-use crate::bounds::RISK_OPEN_ORDERS_MAX;
-use crate::table::{SlotIndex, TableKey};
+pub(crate) use crate::levels::NIL;
+use crate::table::{Size, SlotIndex, TableKey};
 use crate::terms::OrderOwner;
 use stele_wire::Price;
 use stele_wire::messages::Side;
 
-/// No entry.
-pub(crate) const NIL: u32 = u32::MAX;
-
-/// The key with which reports identify an order, with the leg of a quote (0 for an order, otherwise the
-/// side).
+/// What identifies an open order of an account.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Default)]
 pub(crate) struct OrderKey {
     pub(crate) client_order_id: u64,
     pub(crate) account: u32,
-    pub(crate) strategy: u16,
-    pub(crate) leg: u8,
 }
 
 impl TableKey for OrderKey {
     #[inline]
     fn hash(self) -> u64 {
-        let owner = u64::from(self.account) << 24 | u64::from(self.strategy) << 8 | u64::from(self.leg);
-        (self.client_order_id.rotate_left(17) ^ owner.hash()).hash()
+        (self.client_order_id.rotate_left(17) ^ self.account.hash()).hash()
     }
 }
 
@@ -45,11 +38,18 @@ pub(crate) fn rank(side: usize, price: i64) -> i64 {
     if side == 0 || price == Price::UNDEFINED.0 { price } else { !price }
 }
 
+/// The price with this rank.
+#[inline]
+pub(crate) fn price_of(side: usize, rank: i64) -> i64 {
+    if side == 0 || rank == Price::UNDEFINED.0 { rank } else { !rank }
+}
+
 /// An open order, or a leg of an open quote.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Entry {
     pub(crate) key: OrderKey,
     pub(crate) owner: OrderOwner,
+    /// The event that gave it its present terms; 0 in a vacant slot.
     pub(crate) sequence: u64,
     /// The order that it is to replace, until the venue has answered; 0 for none.
     pub(crate) replaces: u64,
@@ -64,16 +64,24 @@ pub(crate) struct Entry {
     pub(crate) counted_value: i64,
     pub(crate) holding: u32,
     pub(crate) strategy: u32,
+    /// The other leg of a quote; [`NIL`] for none.
+    pub(crate) sibling: u32,
+    /// The level at which it rests; [`NIL`] while it cannot be matched.
+    pub(crate) level: u32,
+    /// When the last cancel of all of it was logged.
+    pub(crate) cancelled_at: u64,
+    /// The operator's request to cancel it, until the cancel is logged; 0 for none.
+    pub(crate) asked_by: u64,
     pub(crate) side: Side,
-    pub(crate) is_resting: bool,
+    pub(crate) is_quote: bool,
     /// Whether a cancel of all of it is on the log and not answered.
     pub(crate) is_cancelling: bool,
-    pub(crate) next: u32,
-    pub(crate) previous: u32,
+    /// The cancels of all of it that are on the log.
+    pub(crate) cancels: u8,
 }
 
 const VACANT: Entry = Entry {
-    key: OrderKey { client_order_id: 0, account: 0, strategy: 0, leg: 0 },
+    key: OrderKey { client_order_id: 0, account: 0 },
     owner: OrderOwner {
         account: 0,
         instrument: 0,
@@ -93,11 +101,14 @@ const VACANT: Entry = Entry {
     counted_value: 0,
     holding: NIL,
     strategy: NIL,
+    sibling: NIL,
+    level: NIL,
+    cancelled_at: 0,
+    asked_by: 0,
     side: Side::NONE,
-    is_resting: false,
+    is_quote: false,
     is_cancelling: false,
-    next: NIL,
-    previous: NIL,
+    cancels: 0,
 };
 
 impl Entry {
@@ -106,45 +117,53 @@ impl Entry {
     }
 
     #[inline]
-    fn rank(&self) -> i64 {
+    pub(crate) fn rank(&self) -> i64 {
         rank((self.side == Side::SELL).into(), self.price)
-    }
-}
-
-/// Both ends of a list, ordered by rank, the highest first.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Ends {
-    first: u32,
-    last: u32,
-}
-
-impl Ends {
-    pub(crate) const EMPTY: Self = Self { first: NIL, last: NIL };
-}
-
-impl Default for Ends {
-    fn default() -> Self {
-        Self::EMPTY
     }
 }
 
 /// The open orders.
 #[derive(Clone, Debug)]
 pub(crate) struct Orders {
-    index: SlotIndex<OrderKey>,
-    entries: Box<[Entry]>,
+    by_key: SlotIndex<OrderKey>,
+    by_sequence: SlotIndex<u64>,
+    entries: Vec<Entry>,
     free: Vec<u32>,
-}
-
-impl Default for Orders {
-    fn default() -> Self {
-        let capacity = RISK_OPEN_ORDERS_MAX;
-        let free = (0..capacity as u32).rev().collect();
-        Self { index: SlotIndex::new(capacity), entries: vec![VACANT; capacity].into(), free }
-    }
+    grows: bool,
 }
 
 impl Orders {
+    pub(crate) fn new(size: Size) -> Self {
+        let capacity = size.first();
+        Self {
+            by_key: SlotIndex::new(capacity),
+            by_sequence: SlotIndex::new(capacity),
+            entries: vec![VACANT; capacity],
+            free: (0..capacity as u32).rev().collect(),
+            grows: size == Size::Growing,
+        }
+    }
+
+    /// The entries that there can be.
+    pub(crate) fn room(&self) -> usize {
+        if self.grows { usize::MAX } else { self.entries.len() }
+    }
+
+    /// Makes room for more if there is none and the orders may grow. Returns the room that there is.
+    pub(crate) fn make_room(&mut self) -> usize {
+        if self.free.is_empty() && self.grows {
+            let (before, capacity) = (self.entries.len(), 2 * self.entries.len());
+            self.entries.resize(capacity, VACANT);
+            self.free.extend((before as u32..capacity as u32).rev());
+            (self.by_key, self.by_sequence) = (SlotIndex::new(capacity), SlotIndex::new(capacity));
+            for (slot, entry) in (0_u32..).zip(&self.entries[..before]) {
+                self.by_key.set(entry.key, slot);
+                self.by_sequence.set(entry.sequence, slot);
+            }
+        }
+        self.free.len()
+    }
+
     pub(crate) fn len(&self) -> usize {
         self.entries.len() - self.free.len()
     }
@@ -153,14 +172,23 @@ impl Orders {
         self.entries.len()
     }
 
-    /// Whether there is room for `count` more.
-    pub(crate) fn has_room(&self, count: usize) -> bool {
-        self.free.len() >= count
-    }
-
+    /// An order, or one leg of a quote, by account and client order id.
     #[inline]
     pub(crate) fn find(&self, key: OrderKey) -> Option<u32> {
-        self.index.get(key)
+        self.by_key.get(key)
+    }
+
+    /// An order, or one leg of a quote, by the sequence of its event.
+    #[inline]
+    pub(crate) fn find_sequence(&self, sequence: u64) -> Option<u32> {
+        self.by_sequence.get(sequence)
+    }
+
+    /// An order and nothing, or the legs of a quote.
+    #[inline]
+    pub(crate) fn legs(&self, slot: u32) -> [Option<u32>; 2] {
+        let sibling = self.at(slot).sibling;
+        [Some(slot), (sibling != NIL).then_some(sibling)]
     }
 
     #[inline]
@@ -173,143 +201,89 @@ impl Orders {
         &mut self.entries[slot as usize]
     }
 
-    /// Inserts an entry with a new key and returns its slot; none when there is no room.
+    /// Inserts an entry and returns its slot; none when there is no room. Its key is new, or `sibling` has it.
     #[inline]
-    pub(crate) fn insert(&mut self, entry: Entry) -> Option<u32> {
+    pub(crate) fn insert(&mut self, mut entry: Entry, sibling: Option<u32>) -> Option<u32> {
+        debug_assert!(entry.sequence != 0);
         let slot = self.free.pop()?;
+        entry.sibling = sibling.unwrap_or(NIL);
         self.entries[slot as usize] = entry;
-        self.index.set(entry.key, slot);
+        match sibling {
+            Some(sibling) => self.at_mut(sibling).sibling = slot,
+            None => {
+                self.by_key.set(entry.key, slot);
+                self.by_sequence.set(entry.sequence, slot);
+            }
+        }
         Some(slot)
     }
 
-    /// Removes an entry that is not in a list.
+    /// Removes an entry that does not rest.
     pub(crate) fn remove(&mut self, slot: u32) {
-        debug_assert!(!self.at(slot).is_resting);
-        self.index.remove(self.at(slot).key);
+        let Entry { key, sequence, sibling, level, .. } = *self.at(slot);
+        debug_assert!(level == NIL);
+        if sibling == NIL {
+            self.by_key.remove(key);
+            self.by_sequence.remove(sequence);
+        } else {
+            self.by_key.set(key, sibling);
+            self.by_sequence.set(sequence, sibling);
+            self.at_mut(sibling).sibling = NIL;
+        }
+        self.at_mut(slot).sequence = 0;
         self.free.push(slot);
     }
 
-    /// Inserts an order into a list of resting orders, after those with the same rank.
-    pub(crate) fn link(&mut self, ends: &mut Ends, slot: u32) {
-        let rank = self.at(slot).rank();
-        let after = if ends.last == NIL || self.at(ends.last).rank() >= rank {
-            ends.last
-        } else {
-            self.last_of_rank(ends, rank)
-        };
-        let before = if after == NIL { ends.first } else { self.at(after).next };
-        let entry = self.at_mut(slot);
-        (entry.previous, entry.next, entry.is_resting) = (after, before, true);
-        self.join(ends, after, slot);
-        self.join(ends, slot, before);
-    }
-
-    /// The last entry with at least this rank. The last entry of the list has a lower one.
-    fn last_of_rank(&self, ends: &Ends, rank: i64) -> u32 {
-        let (mut after, mut at) = (NIL, ends.first);
-        while self.at(at).rank() >= rank {
-            (after, at) = (at, self.at(at).next);
+    /// Gives an order, or both legs of a quote, another identification.
+    pub(crate) fn rename(&mut self, slot: u32, key: OrderKey, sequence: u64) {
+        let Entry { key: old_key, sequence: old_sequence, .. } = *self.at(slot);
+        self.by_key.remove(old_key);
+        self.by_sequence.remove(old_sequence);
+        self.by_key.set(key, slot);
+        self.by_sequence.set(sequence, slot);
+        for leg in self.legs(slot).into_iter().flatten() {
+            let entry = self.at_mut(leg);
+            (entry.key, entry.sequence) = (key, sequence);
         }
-        after
-    }
-
-    /// Removes an order from its list, if it is in one.
-    pub(crate) fn unlink(&mut self, ends: &mut Ends, slot: u32) {
-        let Entry { previous, next, is_resting, .. } = *self.at(slot);
-        if !is_resting {
-            return;
-        }
-        self.join(ends, previous, next);
-        let entry = self.at_mut(slot);
-        (entry.previous, entry.next, entry.is_resting) = (NIL, NIL, false);
-    }
-
-    fn join(&mut self, ends: &mut Ends, left: u32, right: u32) {
-        match left {
-            NIL => ends.first = right,
-            _ => self.at_mut(left).next = right,
-        }
-        match right {
-            NIL => ends.last = left,
-            _ => self.at_mut(right).previous = left,
-        }
-    }
-
-    /// Iterates over the resting orders of a list, the highest rank first.
-    #[inline]
-    pub(crate) fn resting(&self, ends: &Ends) -> impl Iterator<Item = &Entry> {
-        let mut at = ends.first;
-        std::iter::from_fn(move || {
-            let entry = self.entries.get(at as usize)?;
-            at = entry.next;
-            Some(entry)
-        })
     }
 
     /// Marks every order as not being cancelled.
     pub(crate) fn forget_cancels(&mut self) {
-        self.entries.iter_mut().for_each(|entry| entry.is_cancelling = false);
+        self.entries.iter_mut().for_each(|entry| (entry.is_cancelling, entry.cancels) = (false, 0));
     }
 
-    /// Inserts every resting order into the list that `ends` returns for its holding and side. All lists must
-    /// be empty.
-    pub(crate) fn relink(&mut self, mut ends: impl FnMut(u32, usize, &mut dyn FnMut(&mut Ends))) {
-        for slot in 0..self.entries.len() as u32 {
-            let Entry { key, holding, side, is_resting, .. } = *self.at(slot);
-            if let Some(side) = side_index(side).filter(|_| is_resting && self.find(key) == Some(slot)) {
-                ends(holding, side, &mut |ends| self.link(ends, slot));
-            }
-        }
-    }
-
-    /// Iterates over all open orders, in an arbitrary order.
-    pub(crate) fn iter(&self) -> impl Iterator<Item = &Entry> {
-        let slots = self.entries.iter().zip(0_u32..);
-        slots.filter(|(entry, slot)| self.index.get(entry.key) == Some(*slot)).map(|(entry, _)| entry)
+    /// Iterates over all open orders and their slots.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (u32, &Entry)> {
+        (0_u32..).zip(&self.entries).filter(|(_, entry)| entry.sequence != 0)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use proptest::prelude::*;
 
-    fn order(id: u64, side: Side, price: i64) -> Entry {
-        let key = OrderKey { client_order_id: id, ..OrderKey::default() };
-        Entry { side, price, ..Entry::new(key, OrderOwner::default(), id) }
-    }
-
-    proptest! {
-        #[test]
-        fn a_list_is_ordered_by_price_and_then_by_arrival(
-            steps in prop::collection::vec((any::<bool>(), 0_i64..12, 0_usize..64), 1..60),
-            is_buy in any::<bool>(),
-        ) {
-            let (mut orders, mut ends) = (Orders::default(), Ends::EMPTY);
-            let side = if is_buy { Side::BUY } else { Side::SELL };
-            let mut model: Vec<(i64, u64, u32)> = Vec::new();
-            for (number, (is_new, price, pick)) in steps.into_iter().enumerate() {
-                if is_new || model.is_empty() {
-                    let price = if price == 0 { Price::UNDEFINED.0 } else { price };
-                    let slot = orders.insert(order(number as u64, side, price)).unwrap();
-                    orders.link(&mut ends, slot);
-                    let key = match (price, is_buy) {
-                        (i64::MAX, _) => i64::MIN,
-                        (price, true) => -price,
-                        (price, false) => price,
-                    };
-                    model.push((key, number as u64, slot));
-                    model.sort();
-                } else {
-                    let (_, _, slot) = model.remove(pick % model.len());
-                    orders.unlink(&mut ends, slot);
-                    orders.remove(slot);
-                }
-                let found: Vec<u64> = orders.resting(&ends).map(|entry| entry.sequence).collect();
-                let expected: Vec<u64> = model.iter().map(|(_, number, _)| *number).collect();
-                prop_assert_eq!(found, expected);
-                prop_assert_eq!(orders.iter().count(), model.len());
+    #[test]
+    fn a_rank_gives_its_price_back() {
+        for price in [0, 1, -1, 7, Price::UNDEFINED.0] {
+            for side in [0, 1] {
+                assert_eq!(price_of(side, rank(side, price)), price);
             }
         }
+        assert!(rank(0, 5) > rank(0, 4) && rank(1, 4) > rank(1, 5));
+    }
+
+    #[test]
+    fn the_legs_of_a_quote_are_found_until_the_last_is_removed() {
+        let (mut orders, key) = (Orders::new(Size::Fixed(4)), OrderKey { client_order_id: 7, account: 1 });
+        let entry = Entry { is_quote: true, ..Entry::new(key, OrderOwner::default(), 10) };
+        let bid = orders.insert(entry, None).unwrap();
+        let ask = orders.insert(entry, Some(bid)).unwrap();
+        assert_eq!(orders.legs(bid), [Some(bid), Some(ask)]);
+        orders.remove(bid);
+        assert_eq!((orders.find(key), orders.find_sequence(10)), (Some(ask), Some(ask)));
+        orders.rename(ask, OrderKey { client_order_id: 8, account: 1 }, 11);
+        assert_eq!((orders.find(key), orders.find_sequence(10)), (None, None));
+        orders.remove(ask);
+        assert_eq!((orders.find_sequence(11), orders.len()), (None, 0));
     }
 }

@@ -1,6 +1,6 @@
 //! The venues' reports that open orders and positions depend on.
 
-use crate::orders::{Entry, OrderKey};
+use crate::orders::OrderKey;
 use crate::risk::Risk;
 use crate::sequenced::SequencedEvent;
 use stele_wire::messages::{
@@ -10,29 +10,21 @@ use stele_wire::messages::{
 };
 use stele_wire::{Price, Quantity};
 
-/// The order that a report names.
+/// The order that a report names: by the sequence of its event or, where that is 0, by account and client
+/// order id. A sequence is never used again, so a late report about an order that is done cannot change
+/// another one with the same id.
 #[derive(Clone, Copy)]
 struct Named {
+    sequence: u64,
     key: OrderKey,
     side: Side,
-}
-
-impl Named {
-    /// Another order of the same owner.
-    fn other(self, client_order_id: u64) -> Self {
-        Self { key: OrderKey { client_order_id, ..self.key }, ..self }
-    }
 }
 
 macro_rules! named {
     ($report:ident) => {
         Named {
-            key: OrderKey {
-                client_order_id: $report.client_order_id.get(),
-                account: $report.account.get(),
-                strategy: $report.strategy.get(),
-                leg: 0,
-            },
+            sequence: $report.order_sequence.get(),
+            key: OrderKey { client_order_id: $report.client_order_id.get(), account: $report.account.get() },
             side: $report.side,
         }
     };
@@ -53,8 +45,9 @@ impl Risk {
             OrderSuspended::TEMPLATE_ID => settled!(self, event, OrderSuspended),
             OrderCancelled::TEMPLATE_ID => settled!(self, event, OrderCancelled),
             OrderFilled::TEMPLATE_ID => {
-                if let Some(report) = event.message::<OrderFilled>() {
-                    self.on_fill(&report, event.sequence);
+                if let Some(report) = event.message::<OrderFilled>()
+                    && self.on_fill(&report, event.sequence)
+                {
                     let (named, last) = (named!(report), report.last_quantity.get());
                     let stated = report.leaves_quantity.get();
                     let left =
@@ -64,7 +57,7 @@ impl Risk {
             }
             OrderReplaced::TEMPLATE_ID => {
                 if let Some(report) = event.message::<OrderReplaced>() {
-                    self.on_replaced(&report, event.sequence.0);
+                    self.on_replaced(&report);
                 }
             }
             OrderRejected::TEMPLATE_ID => {
@@ -85,14 +78,18 @@ impl Risk {
             }
             CancelRejected::TEMPLATE_ID => {
                 if let Some(report) = event.message::<CancelRejected>() {
-                    self.set_cancelling(named!(report).key, false);
+                    for slot in self.slots(named!(report)).into_iter().flatten() {
+                        self.ledger.orders.at_mut(slot).is_cancelling = false;
+                    }
                 }
             }
             ReplaceRejected::TEMPLATE_ID => {
                 if let Some(report) = event.message::<ReplaceRejected>() {
-                    let request = report.request_order_id.get();
-                    if request != 0 && request != report.client_order_id.get() {
-                        self.settle(named!(report).other(request), 0, OrderStatus::DONE);
+                    let (named, request) = (named!(report), report.request_order_id.get());
+                    if request != 0 && request != named.key.client_order_id {
+                        let key = OrderKey { client_order_id: request, ..named.key };
+                        let sequence = report.request_sequence.get();
+                        self.settle(Named { sequence, key, ..named }, 0, OrderStatus::DONE);
                     }
                 }
             }
@@ -132,19 +129,35 @@ impl Risk {
     /// legs if the report has no side.
     fn slots(&self, named: Named) -> [Option<u32>; 2] {
         let orders = &self.ledger.orders;
-        if let Some(slot) = orders.find(named.key) {
-            return [Some(slot), None];
+        let found = match named.sequence {
+            0 => orders.find(named.key),
+            sequence => orders.find_sequence(sequence),
+        };
+        let Some(slot) = found else { return [None; 2] };
+        if !orders.at(slot).is_quote || !matches!(named.side, Side::BUY | Side::SELL) {
+            return orders.legs(slot);
         }
-        [Side::BUY, Side::SELL].map(|side| {
-            let is_meant = named.side == side || !matches!(named.side, Side::BUY | Side::SELL);
-            if is_meant { orders.find(OrderKey { leg: side.0, ..named.key }) } else { None }
-        })
+        orders.legs(slot).map(|leg| leg.filter(|leg| orders.at(*leg).side == named.side))
     }
 
-    /// Sets whether an order, or both legs of a quote, are being cancelled.
-    pub(crate) fn set_cancelling(&mut self, key: OrderKey, is_cancelling: bool) {
-        for slot in self.slots(Named { key, side: Side::NONE }).into_iter().flatten() {
-            self.ledger.orders.at_mut(slot).is_cancelling = is_cancelling;
+    /// Handles a cancel of all of an order, or of both legs of a quote.
+    pub(crate) fn on_cancel(&mut self, key: OrderKey, now: u64) {
+        let orders = &mut self.ledger.orders;
+        let Some(slot) = orders.find(key) else { return };
+        for leg in orders.legs(slot).into_iter().flatten() {
+            let entry = orders.at_mut(leg);
+            (entry.is_cancelling, entry.cancelled_at, entry.asked_by) = (true, now, 0);
+            entry.cancels = entry.cancels.saturating_add(1);
+        }
+    }
+
+    /// Handles an operator's request to cancel an order.
+    #[cold]
+    pub(crate) fn on_operator_cancel(&mut self, order: u64, request: u64) {
+        let orders = &mut self.ledger.orders;
+        let Some(slot) = orders.find_sequence(order) else { return };
+        for leg in orders.legs(slot).into_iter().flatten() {
+            orders.at_mut(leg).asked_by = request;
         }
     }
 
@@ -168,16 +181,12 @@ impl Risk {
                 (_, stated) => stated,
             };
             self.ledger.orders.at_mut(slot).replaces = 0;
-            self.ledger.settle(slot, leaves, self.value_left(&entry, leaves));
+            // What is left is valued at the price at which the order was valued before.
+            let known = self.instrument(entry.owner.instrument);
+            let is_priced = entry.valued_at != Price::UNDEFINED.0;
+            let value = if is_priced { known.value(entry.valued_at, Quantity(leaves)) } else { 0 };
+            self.ledger.settle(slot, leaves, value, known.has_scale());
         }
-    }
-
-    /// The value of what is left of an order, at the price at which it was valued before.
-    fn value_left(&self, entry: &Entry, leaves: u64) -> i64 {
-        if entry.valued_at == Price::UNDEFINED.0 {
-            return 0;
-        }
-        self.instrument(entry.owner.instrument).value(entry.valued_at, Quantity(leaves))
     }
 
     fn reprice(&mut self, named: Named, price: i64) {
@@ -189,18 +198,23 @@ impl Risk {
     }
 
     /// Handles a replacement: the replaced order is closed, and the replacement is open. If no replacement
-    /// was requested, it takes over the state of the replaced order.
-    fn on_replaced(&mut self, report: &OrderReplaced, sequence: u64) {
-        let (new, old) = (named!(report), report.replaced_order_id.get());
-        let is_known = self.slots(new) != [None, None];
-        if old != 0 && old != new.key.client_order_id {
-            for slot in self.slots(new.other(old)).into_iter().flatten() {
-                let heir = *self.ledger.orders.at(slot);
-                self.ledger.close(slot);
-                if !is_known {
-                    let key = OrderKey { leg: heir.key.leg, ..new.key };
-                    self.ledger.open(Entry { key, sequence, replaces: 0, ..heir });
-                }
+    /// was requested, the replaced order continues under the new id.
+    fn on_replaced(&mut self, report: &OrderReplaced) {
+        let (mut new, old) = (named!(report), report.replaced_order_id.get());
+        let old_key = OrderKey { client_order_id: old, ..new.key };
+        let replaced = (old != 0 && old_key != new.key).then(|| self.ledger.orders.find(old_key)).flatten();
+        if let Some(slot) = replaced {
+            let entry = *self.ledger.orders.at(slot);
+            let is_requested =
+                self.slots(new).into_iter().flatten().any(|new| self.ledger.orders.at(new).key != old_key);
+            if is_requested {
+                let closed = Named { sequence: entry.sequence, key: old_key, ..new };
+                self.slots(closed).into_iter().flatten().for_each(|slot| self.ledger.close(slot));
+            } else if self.ledger.orders.find(new.key).is_none() {
+                let sequence = if new.sequence == 0 { entry.sequence } else { new.sequence };
+                self.ledger.orders.rename(slot, new.key, sequence);
+                self.ledger.orders.at_mut(slot).replaces = 0;
+                new.sequence = sequence;
             }
         }
         self.reprice(new, report.price.get());

@@ -14,27 +14,32 @@
 //! no rate, and a later order is not a duplicate of it. A check uses the time that the order's event will
 //! have.
 //!
-//! Nothing allocates after [`Risk::new`]: every table has its size from [`crate::bounds`]. When a table is
-//! full, orders that need an entry in it are refused as soon as a limit needs that table (limit: the table's
-//! size, value: one more): instruments as `UNKNOWN_INSTRUMENT`, accounts and holdings as `POSITION`, open
-//! orders and strategies as `OPEN_ORDERS`, publishers as `MESSAGE_RATE`, recent orders as `DUPLICATE`.
+//! The checks fail closed: an order is refused when its account or instrument is not defined by an event
+//! (`UNKNOWN_ACCOUNT`, `UNKNOWN_INSTRUMENT`), when a limit needs a value and the instrument's multiplier or
+//! exponent is unknown (`UNKNOWN_SCALE`), when it replaces an order that is not open (`UNKNOWN_ORDER`), and
+//! when a table that it needs is full or its strategy or account has used its part (`CAPACITY`).
+//!
+//! Nothing allocates after [`Risk::new`]: every table has its size from [`RiskCapacity`] or
+//! [`crate::bounds`].
 
-use crate::bounds::{RISK_FILLS_MAX, RISK_PUBLISHERS_MAX};
+use crate::bounds::{RISK_CAPACITY_MAX, RISK_EXECUTIONS_MAX, RISK_PUBLISHERS_MAX};
+use crate::capacity::{RiskCapacity, Sizes, TableUse};
 use crate::credit::{Allotment, Allotments};
 use crate::duplicates::Recent;
-use crate::ledger::{Fill, Ledger, holding_key};
+use crate::executions::Executions;
+use crate::ids::IdSet;
+use crate::ledger::{Ledger, holding_key};
 use crate::limits::{Limits, NONE, Target, place};
 use crate::market::Market;
-use crate::orders::{Entry, OrderKey};
+use crate::proposals::Proposals;
 use crate::rate::{Bucket, Rate};
+use crate::state::RestoreError;
 use crate::switches::Switches;
-use crate::table::Table;
-use crate::terms::OrderOwner;
-use std::collections::VecDeque;
-use stele_wire::messages::{CancelScope, Check, Side};
-use stele_wire::{Price, Quantity, Sequence};
+use crate::table::{Size, Table};
+use stele_wire::messages::{CancelScope, Check};
+use stele_wire::{Price, Quantity};
 
-/// The limits before any event. A limit that is `None` is not checked.
+/// The limits before any event, and the sizes of the tables. A limit that is `None` is not checked.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct RiskLimits {
     /// The largest quantity of one order, as a mantissa: SEC 15c3-5(c)(1)(ii), erroneous orders by size; RTS
@@ -51,6 +56,8 @@ pub struct RiskLimits {
     /// (four eyes): RTS 6 Art. 15(6) for the override of a control; SEC 15c3-5(d), controls under the
     /// broker's direct control.
     pub four_eyes: bool,
+    /// The sizes of the tables.
+    pub capacity: RiskCapacity,
 }
 
 /// The check that an order failed. Limit and value are in the check's unit, see [`Risk::check`].
@@ -62,23 +69,6 @@ pub struct Breach {
     pub limit: i64,
     /// The order's value.
     pub value: i64,
-}
-
-/// An order that may still be executed, with what a cancel of it needs.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct WorkingOrder {
-    /// The sequence of its event.
-    pub sequence: Sequence,
-    /// Who is responsible for it.
-    pub owner: OrderOwner,
-    /// The id that its sender gave it.
-    pub client_order_id: u64,
-    /// Whether it is a quote, which a `QuoteCancel` withdraws.
-    pub is_quote: bool,
-    /// The side; NONE for a quote.
-    pub side: Side,
-    /// The quantity that is left; for a quote, of its larger side.
-    pub leaves: Quantity,
 }
 
 /// A publisher of orders.
@@ -99,6 +89,7 @@ pub struct Risk {
     pub(crate) limits: Limits,
     pub(crate) has_sealer: bool,
     pub(crate) four_eyes: bool,
+    pub(crate) capacity: RiskCapacity,
     pub(crate) shard: u32,
     /// The limit of every publisher.
     pub(crate) rate: Rate,
@@ -110,13 +101,56 @@ pub struct Risk {
     pub(crate) ledger: Ledger,
     pub(crate) publishers: Table<u32, Source>,
     pub(crate) recent: Recent,
-    pub(crate) fills: VecDeque<Fill>,
+    pub(crate) executions: Executions,
+    /// Executions that were reported again, and not counted again.
+    pub(crate) repeated: u64,
+    pub(crate) proposals: Proposals,
+    /// The strategies that an operator has paused.
+    pub(crate) paused: IdSet,
 }
 
 impl Risk {
-    /// The state before any event, with `limits` and no kill switch engaged. Allocates about 8 MiB and
-    /// touches every page.
+    /// The state before any event, with `limits` and no kill switch engaged. It allocates all its memory and
+    /// touches every page: about 20 MiB with the default capacity.
+    ///
+    /// # Panics
+    /// When the capacity is not [valid](RiskCapacity::validate).
     pub fn new(limits: RiskLimits) -> Self {
+        limits.capacity.validate().expect("the capacity is valid");
+        Self::sized(limits, &Sizes::fixed(&limits.capacity))
+    }
+
+    /// The state before any event, for who only follows a log: its tables grow with what is on the log. Its
+    /// session [begins](Risk::in_session) when the log continues.
+    pub fn follower() -> Self {
+        Self::sized(RiskLimits::default(), &Sizes::GROWING)
+    }
+
+    /// A [follower](Risk::follower) that decides as a session with `limits` does, to judge a log: it begins
+    /// with the limits, and its sizes are not those of the session. What it refuses with the check `CAPACITY`
+    /// is not refused by that session.
+    pub fn judge(limits: RiskLimits) -> Self {
+        let all = RISK_CAPACITY_MAX;
+        let capacity = RiskCapacity {
+            instruments: all,
+            accounts: all,
+            strategies: all,
+            holdings: all,
+            open_orders: all,
+            strategy_open_orders: all,
+            account_open_orders: all,
+            strategy_holdings: all,
+        };
+        Self::sized(RiskLimits { capacity, ..limits }, &Sizes::GROWING)
+    }
+
+    /// Continues to judge in a later session: takes from `limits` whether there is a sealer and whether four
+    /// eyes are needed. The limits of an earlier configuration stay until an event changes them.
+    pub fn judge_session(&mut self, limits: &RiskLimits) {
+        (self.has_sealer, self.four_eyes) = (limits.has_sealer, limits.four_eyes);
+    }
+
+    pub(crate) fn sized(limits: RiskLimits, sizes: &Sizes) -> Self {
         let mut in_force = Limits::default();
         let quantity = limits.order_quantity_max.map(|max| i64::try_from(max.0).unwrap_or(NONE));
         in_force.all[place(Check::ORDER_QUANTITY)] = quantity.unwrap_or(NONE);
@@ -125,50 +159,21 @@ impl Risk {
             limits: in_force,
             has_sealer: limits.has_sealer,
             four_eyes: limits.four_eyes,
+            capacity: limits.capacity,
             shard: 0,
             rate: Rate::NONE,
             allotted: None,
             allotments: Allotments::default(),
             switches: Switches::default(),
-            market: Market::default(),
-            ledger: Ledger::default(),
-            publishers: Table::new(RISK_PUBLISHERS_MAX),
+            market: Market::new(sizes.instruments),
+            ledger: Ledger::new(sizes),
+            publishers: Table::new(Size::Fixed(RISK_PUBLISHERS_MAX)),
             recent: Recent::default(),
-            fills: VecDeque::with_capacity(RISK_FILLS_MAX),
+            executions: Executions::new(RISK_EXECUTIONS_MAX),
+            repeated: 0,
+            proposals: Proposals::default(),
+            paused: IdSet::default(),
         }
-    }
-
-    /// Fills `orders` with every open order that a switch of this scope covers and that is not being
-    /// cancelled, oldest first: the orders to cancel when it is engaged (RTS 6 Art. 12(1): cancel "any or all
-    /// of its unexecuted orders"; 12(3): know which algorithm, trader, desk or client each belongs to). An
-    /// order whose value for the scope is unknown is covered.
-    pub fn to_cancel(&self, scope: CancelScope, id: u32, orders: &mut Vec<WorkingOrder>) {
-        let is_covered = |entry: &&Entry| !entry.is_cancelling && entry.owner.is_in(scope, id);
-        let covered = self.ledger.orders.iter().filter(is_covered);
-        orders.clear();
-        orders.extend(covered.map(|entry| {
-            let is_quote = entry.key.leg != 0;
-            WorkingOrder {
-                sequence: Sequence(entry.sequence),
-                owner: entry.owner,
-                client_order_id: entry.key.client_order_id,
-                is_quote,
-                side: if is_quote { Side::NONE } else { entry.side },
-                leaves: Quantity(entry.leaves),
-            }
-        }));
-        orders.sort_unstable_by_key(|order| (order.sequence, order.client_order_id, !order.leaves.0));
-        orders.dedup_by_key(|order| (order.sequence, order.client_order_id, order.owner.account));
-    }
-
-    /// Whether an order may still be executed and is not being cancelled.
-    pub(crate) fn is_working(&self, order: &WorkingOrder) -> bool {
-        let OrderOwner { account, strategy, .. } = order.owner;
-        let legs = if order.is_quote { [Side::BUY.0, Side::SELL.0] } else { [0, 0] };
-        legs.into_iter().any(|leg| {
-            let key = OrderKey { client_order_id: order.client_order_id, account, strategy, leg };
-            self.ledger.orders.find(key).is_some_and(|slot| !self.ledger.orders.at(slot).is_cancelling)
-        })
     }
 
     /// Iterates over the engaged kill switches: scope and id.
@@ -182,12 +187,18 @@ impl Risk {
         Some(self.limit_of(Target::All, check)).filter(|limit| *limit != NONE)
     }
 
-    /// Continues in a new session: takes from `limits` whether there is a sealer and whether four eyes are
-    /// needed, because neither follows from the log.
-    #[must_use]
-    pub fn in_session(mut self, limits: RiskLimits) -> Self {
-        (self.has_sealer, self.four_eyes) = (limits.has_sealer, limits.four_eyes);
-        self
+    /// The same state in a new session: takes from `limits` whether there is a sealer, whether four eyes are
+    /// needed, and the sizes of the tables, because none of them follows from the log.
+    ///
+    /// # Errors
+    /// [`RestoreError::Capacity`] when the state does not fit.
+    ///
+    /// # Panics
+    /// As [`Risk::new`].
+    pub fn in_session(self, limits: RiskLimits) -> Result<Self, RestoreError> {
+        let mut state = Vec::new();
+        self.snapshot(&mut state);
+        Self::restore(limits, &state)
     }
 
     /// The number of orders and legs of quotes that may still be executed.
@@ -222,5 +233,34 @@ impl Risk {
     /// while a limit is in force that needs them, because orders without room are refused then.
     pub fn untracked(&self) -> u64 {
         self.ledger.untracked
+    }
+
+    /// The number of executions that were reported again with an execution id that is remembered, and were
+    /// not counted again.
+    pub fn repeated_executions(&self) -> u64 {
+        self.repeated
+    }
+
+    /// Whether an operator has paused the strategy.
+    pub fn is_paused(&self, strategy: u16) -> bool {
+        self.paused.contains(strategy)
+    }
+
+    /// How much of each table is in use.
+    pub fn table_use(&self) -> [TableUse; 6] {
+        let Ledger { accounts, strategies, holdings, orders, .. } = &self.ledger;
+        let instruments = &self.market.instruments;
+        [
+            TableUse { name: "instruments", used: instruments.len(), capacity: instruments.capacity() },
+            TableUse { name: "accounts", used: accounts.len(), capacity: accounts.capacity() },
+            TableUse { name: "strategies", used: strategies.len(), capacity: strategies.capacity() },
+            TableUse { name: "holdings", used: holdings.len(), capacity: holdings.capacity() },
+            TableUse { name: "open_orders", used: orders.len(), capacity: orders.capacity() },
+            TableUse {
+                name: "executions",
+                used: self.executions.len(),
+                capacity: self.executions.capacity(),
+            },
+        ]
     }
 }

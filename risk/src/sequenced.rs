@@ -1,6 +1,7 @@
 //! An event of the log outside of its frame.
 
 use stele_wire::codec::{Message, View};
+use stele_wire::messages::SCHEMA_VERSION;
 use stele_wire::{Nanos, Sequence};
 
 /// An event that has its sequence, outside of its frame.
@@ -21,6 +22,19 @@ pub struct SequencedEvent<'a> {
 }
 
 impl<'a> SequencedEvent<'a> {
+    /// An event of this program's schema version that consists of the root block of `message`.
+    #[inline]
+    pub fn of<M: Message>(message: &'a M, sequence: Sequence, timestamp: Nanos) -> Self {
+        Self {
+            template_id: M::TEMPLATE_ID,
+            block_length: M::BLOCK_LENGTH,
+            schema_version: SCHEMA_VERSION,
+            sequence,
+            timestamp,
+            body: message.as_bytes(),
+        }
+    }
+
     /// The message, if the block is long enough for the fields of its first version. The caller has checked
     /// the template id.
     #[inline]

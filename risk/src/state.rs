@@ -23,6 +23,16 @@ pub enum RestoreError {
         /// The number.
         found: i128,
     },
+    /// A table has more entries than there is room for.
+    #[error("the state has {found} {table}, but [risk] {table} is {capacity}: configure at least {found}")]
+    Capacity {
+        /// The name of the table's capacity.
+        table: &'static str,
+        /// The entries in the state.
+        found: u64,
+        /// The capacity.
+        capacity: usize,
+    },
 }
 
 /// A number in a snapshot.
@@ -115,6 +125,19 @@ impl<'a> StateReader<'a> {
             return Err(RestoreError::Value { what, found: count.into() });
         }
         Ok(count as usize)
+    }
+
+    /// Reads the number of rows of a table that has room for `capacity`.
+    ///
+    /// # Errors
+    /// [`RestoreError`] when the bytes end too early or there is not enough room.
+    pub(crate) fn rows(&mut self, table: &'static str, capacity: usize) -> Result<usize, RestoreError> {
+        let found = self.get::<u64>()?;
+        if found > capacity as u64 {
+            Err(RestoreError::Capacity { table, found, capacity })
+        } else {
+            Ok(found as usize)
+        }
     }
 
     /// Ends the reading and checks that all bytes were read.

@@ -110,26 +110,68 @@ impl<K: TableKey> SlotIndex<K> {
     }
 }
 
+/// The size of a table.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Size {
+    /// It never has more entries.
+    Fixed(usize),
+    /// It grows with its entries: only off the hot path.
+    Growing,
+}
+
+/// The first size of a table that grows.
+const FIRST_SIZE: usize = 16;
+
+impl Size {
+    /// The entries that there is room for at first.
+    pub(crate) fn first(self) -> usize {
+        match self {
+            Self::Fixed(capacity) => capacity,
+            Self::Growing => FIRST_SIZE,
+        }
+    }
+}
+
 /// A table whose entries are never removed one by one: each has a key and a slot, in the order of insertion.
 #[derive(Clone, Debug)]
 pub(crate) struct Table<K, V> {
     index: SlotIndex<K>,
-    entries: Box<[(K, V)]>,
+    entries: Vec<(K, V)>,
     length: usize,
+    grows: bool,
 }
 
 impl<K: TableKey, V: Copy + Default> Table<K, V> {
-    pub(crate) fn new(capacity: usize) -> Self {
-        let entries = vec![(K::default(), V::default()); capacity].into();
-        Self { index: SlotIndex::new(capacity), entries, length: 0 }
+    pub(crate) fn new(size: Size) -> Self {
+        let capacity = size.first();
+        let entries = vec![(K::default(), V::default()); capacity];
+        Self { index: SlotIndex::new(capacity), entries, length: 0, grows: size == Size::Growing }
+    }
+
+    fn grow(&mut self) {
+        let capacity = 2 * self.entries.len();
+        self.entries.resize(capacity, (K::default(), V::default()));
+        self.index = SlotIndex::new(capacity);
+        for (slot, (key, _)) in (0..).zip(&self.entries[..self.length]) {
+            self.index.set(*key, slot);
+        }
     }
 
     pub(crate) fn capacity(&self) -> usize {
         self.entries.len()
     }
 
+    /// The entries that there can be.
+    pub(crate) fn room(&self) -> usize {
+        if self.grows { usize::MAX } else { self.entries.len() }
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.length
+    }
+
     pub(crate) fn is_full(&self) -> bool {
-        self.length == self.entries.len()
+        self.length == self.entries.len() && !self.grows
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -169,6 +211,9 @@ impl<K: TableKey, V: Copy + Default> Table<K, V> {
     fn add(&mut self, key: K) -> Option<u32> {
         if self.is_full() {
             return None;
+        }
+        if self.length == self.entries.len() {
+            self.grow();
         }
         let slot = self.length as u32;
         self.index.set(key, slot);
@@ -236,12 +281,23 @@ mod tests {
 
     #[test]
     fn a_full_table_takes_no_new_key_and_keeps_the_old_ones() {
-        let mut table = Table::<u32, u64>::new(3);
+        let mut table = Table::<u32, u64>::new(Size::Fixed(3));
         for key in [7, 0, u32::MAX] {
             *table.entry(key).unwrap() = u64::from(key) + 1;
         }
         assert!(table.entry(5).is_none() && table.is_full());
         assert_eq!([7, 0, u32::MAX].map(|key| *table.get(key).unwrap()), [8, 1, 1 << 32]);
         assert_eq!(table.get(5), None);
+    }
+
+    #[test]
+    fn a_table_that_grows_has_every_key() {
+        let mut table = Table::<u32, u64>::new(Size::Growing);
+        for key in 0..1_000 {
+            *table.entry(key).unwrap() = u64::from(key) + 1;
+        }
+        assert!(!table.is_full());
+        assert!((0..1_000).all(|key| table.get(key) == Some(&(u64::from(key) + 1))));
+        assert_eq!(table.get(1_000), None);
     }
 }

@@ -2,6 +2,6 @@
 //! gets its sequence.
 
 pub use stele_risk::{
-    Allotment, Breach, Leg, OrderKind, OrderOwner, OrderTerms, RestoreError, Risk, RiskLimits,
-    SequencedEvent, WorkingOrder,
+    Allotment, Breach, CapacityError, Leg, OrderKind, OrderOwner, OrderTerms, RestoreError, Risk,
+    RiskCapacity, RiskLimits, SequencedEvent, TableUse,
 };

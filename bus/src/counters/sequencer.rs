@@ -4,6 +4,7 @@ use super::{Counter, CounterError, CounterLabels, Counters, Histogram, table};
 use crate::refusals::Refusals;
 use crate::sequencer::statistics::SequencerStatistics;
 use crate::submission::NOT_RECEIVED;
+use stele_risk::Risk;
 use stele_wire::Nanos;
 use stele_wire::messages::Check;
 
@@ -26,6 +27,9 @@ pub(crate) struct SequencerCounters {
     refused: Vec<Counter>,
     shown: Refusals,
     tick_to_sequenced: Histogram,
+    /// The entries in use of each table of the risk checks, in the order of [`Risk::table_use`].
+    tables: Vec<Counter>,
+    repeated_executions: Counter,
 }
 
 /// The counters of a publisher's ring.
@@ -36,7 +40,13 @@ pub(crate) struct IntakeCounters {
 }
 
 impl SequencerCounters {
-    pub(crate) fn register(counters: &Counters, shard: u16) -> Result<Self, CounterError> {
+    pub(crate) fn register(counters: &Counters, shard: u16, risk: &Risk) -> Result<Self, CounterError> {
+        let tables = (1..).zip(risk.table_use()).map(|(number, table)| {
+            let labels = CounterLabels::named(shard, number, table.name);
+            counters.register(table::RISK_TABLE_SIZE, labels)?.set(table.capacity as u64);
+            counters.register(table::RISK_TABLE_USED, labels)
+        });
+        let tables = tables.collect::<Result<_, _>>()?;
         let register = |definition| counters.register(definition, CounterLabels::shard(shard));
         let checks = (1..CHECKS_MAX as u8).map(Check).filter_map(|check| Some((check, check.name()?)));
         let refusals = checks.map(|(check, name)| {
@@ -49,6 +59,8 @@ impl SequencerCounters {
             counters.register(table::REFUSED_SUBMISSIONS, labels)
         });
         Ok(Self {
+            tables,
+            repeated_executions: register(table::REPEATED_EXECUTIONS)?,
             refused: refused.collect::<Result<_, _>>()?,
             shown,
             cancels: register(table::SWITCH_CANCELS)?,
@@ -77,6 +89,15 @@ impl SequencerCounters {
         if statistics.refused != self.shown {
             self.show_refusals(statistics);
         }
+    }
+
+    /// Sets the counters of the risk checks.
+    #[cold]
+    pub(crate) fn show_risk(&mut self, risk: &Risk) {
+        for (counter, table) in self.tables.iter_mut().zip(risk.table_use()) {
+            counter.set(table.used as u64);
+        }
+        self.repeated_executions.set(risk.repeated_executions());
     }
 
     /// Sets the counters that rarely change.

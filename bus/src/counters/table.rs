@@ -37,6 +37,8 @@ pub enum CounterScope {
     Consumer,
     /// Each core. The instance is its number, the label its name.
     Core,
+    /// Each table of the risk checks, in a shard. The instance is its number, the label its name.
+    Table,
     /// Each reason for a refusal, in a shard. The instance is the reason's value on the wire, the label its
     /// name.
     Reason,
@@ -84,7 +86,7 @@ table! {
     REFUSALS = 106, "refusals", Total, Pieces, Reason, "Orders refused by this check";
     DUPLICATES = 107, "duplicates", Total, Pieces, Shard, "Submissions dropped as duplicates";
     REFUSED_SUBMISSIONS = 108, "refused_submissions", Total, Pieces, Reason, "Submissions refused for this reason, including those that were offered again";
-    SWITCH_CANCELS = 109, "switch_cancels", Total, Pieces, Shard, "Orders cancelled because a kill switch was engaged";
+    SWITCH_CANCELS = 109, "switch_cancels", Total, Pieces, Shard, "Cancels that the sequencer logged, because of a kill switch or an operator's request";
     PUBLISHED = 110, "published", Gauge, Bytes, Shard, "Position up to which consumers may read";
     BATCHED = 111, "batched", Gauge, Bytes, Shard, "Position of the end of the last closed batch";
     WRITTEN = 112, "written", Gauge, Bytes, Shard, "Position up to which the device has the log";
@@ -93,7 +95,10 @@ table! {
     RING_LENGTH = 115, "ring_length", Gauge, Bytes, Shard, "Length of the ring";
     BEHIND = 116, "behind", Gauge, Pieces, Shard, "What causes backpressure: 0 nothing, 1 the journal, 2 a gating consumer";
     POISONED = 117, "poisoned", Gauge, Pieces, Shard, "1 when the journal has failed and nothing more is accepted";
+    RISK_TABLE_USED = 118, "risk_table_used", Gauge, Pieces, Table, "Entries in use of a table of the risk checks";
+    RISK_TABLE_SIZE = 119, "risk_table_size", Gauge, Pieces, Table, "Size of a table of the risk checks";
     TICK_TO_SEQUENCED = 120, "tick_to_sequenced", Histogram, Nanoseconds, Shard, "From the receipt of an event to its sequencing, for the first of each chunk";
+    REPEATED_EXECUTIONS = 121, "repeated_executions", Total, Pieces, Shard, "Executions reported again with the same execution id, and not counted again";
     VENUE_ORDERS = 201, "venue_orders", Total, Pieces, Shard, "Orders, replacements and cancels that reached the venue";
     VENUE_FILLS = 202, "venue_fills", Total, Pieces, Shard, "Executions that the venue reported";
     RELEASED = 203, "released", Total, Pieces, Shard, "Orders, replacements and cancels that left the gateway";

@@ -1,5 +1,5 @@
-//! The sequencer's own events: refusals, cancels that follow from kill switches, timers that fire, and
-//! changes of its clock. They are off the hot path, bounded in each duty cycle, and in the class that is
+//! The sequencer's own events: refusals, cancels that follow from kill switches and operators' requests,
+//! timers that fire, and changes of its clock. They are off the hot path, bounded in each duty cycle, and in the class that is
 //! refused last.
 
 use super::desk::{Desk, OWN_FRAME_LENGTH_MAX, Origin, REFUSED_HEAD, Verdict, gather};
@@ -18,9 +18,9 @@ use stele_wire::bounds::BODY_LENGTH_MAX;
 use stele_wire::codec::{Message, View};
 use stele_wire::frame::frame_length;
 use stele_wire::messages::{
-    ClockStatus, KillSwitch, OrderEvent, OrderRejected, OrderStatus, Originator, PublisherProgress,
-    RefusalReason, RefusedOrder, SCHEMA_VERSION, SessionEnd, SessionStart, SubmissionClass,
-    SubmissionRefused,
+    ClockStatus, KillSwitch, OperatorCancel, OrderEvent, OrderRejected, OrderStatus, Originator,
+    PublisherProgress, RefusalReason, RefusedOrder, SCHEMA_VERSION, SessionEnd, SessionStart,
+    SubmissionClass, SubmissionRefused,
 };
 use stele_wire::{Nanos, Sequence};
 use zerocopy::IntoBytes;
@@ -183,15 +183,15 @@ impl<C: Clock> Desk<C> {
         !self.is_over && self.statistics.events > 0
     }
 
-    /// Logs cancels that follow from kill switches, timers that are due, and changes of the clock. Returns
-    /// how many events it logged.
+    /// Logs cancels that follow from kill switches and operators' requests, timers that are due, and changes
+    /// of the clock. Returns how much it did.
     #[inline]
     pub(super) fn do_own_work(&mut self, is_idle: bool) -> usize {
         let has_timers = self.timers.next_due() != NEVER;
         if !has_timers && self.cancels.is_empty() && self.head.age() < self.clock_checked_at {
             return 0;
         }
-        if is_idle && has_timers {
+        if is_idle && (has_timers || !self.cancels.is_empty()) {
             // Nothing else reads the clock then.
             self.head.read_clock();
         }
@@ -202,14 +202,16 @@ impl<C: Clock> Desk<C> {
     }
 
     fn cancel(&mut self) -> usize {
+        if !self.cancels.is_due(self.head.timestamp()) {
+            return 0;
+        }
+        self.cancels.begin_cycle();
         let mut count = 0;
-        while count < OWN_EVENTS_PER_CYCLE_MAX
-            && !self.cancels.is_empty()
-            && self.head.has_room(OWN_FRAME_LENGTH_MAX, 0)
-        {
+        while count < OWN_EVENTS_PER_CYCLE_MAX && self.head.has_room(OWN_FRAME_LENGTH_MAX, 0) {
             let (sequence, now) = (self.head.next_sequence(), self.head.timestamp());
             match self.cancels.next(&self.risk, sequence, now) {
-                None => break,
+                // A search that continues in the next cycle is work, too.
+                None => return count + usize::from(self.cancels.is_due(now)),
                 Some(Cancel::Order(cancel)) => self.append_followed(&cancel),
                 Some(Cancel::Quote(cancel)) => self.append_followed(&cancel),
             }
@@ -321,7 +323,13 @@ impl<C: Clock> Desk<C> {
         match template_id {
             KillSwitch::TEMPLATE_ID => {
                 let switch = View::<KillSwitch>::read(block_length, SCHEMA_VERSION, event.body);
-                switch.into_iter().for_each(|switch| self.cancels.on_switch(&switch, sequence));
+                switch.into_iter().for_each(|switch| self.cancels.on_switch(&switch, sequence, &self.risk));
+            }
+            OperatorCancel::TEMPLATE_ID => {
+                let request = View::<OperatorCancel>::read(block_length, SCHEMA_VERSION, event.body);
+                if let Some(request) = request {
+                    self.cancels.on_operator_cancel(Sequence(request.order_sequence.get()), &self.risk);
+                }
             }
             SessionStart::TEMPLATE_ID => self.is_over = false,
             _ => {}
@@ -330,14 +338,7 @@ impl<C: Clock> Desk<C> {
 
     fn append_followed<M: Message>(&mut self, message: &M) {
         let sequence = self.append_own(M::TEMPLATE_ID, message.as_bytes());
-        let event = SequencedEvent {
-            template_id: M::TEMPLATE_ID,
-            block_length: M::BLOCK_LENGTH,
-            schema_version: SCHEMA_VERSION,
-            sequence,
-            timestamp: self.head.timestamp(),
-            body: message.as_bytes(),
-        };
+        let event = SequencedEvent::of(message, sequence, self.head.timestamp());
         self.risk.on_sequenced(&event);
         self.timers.on_sequenced(&event);
     }

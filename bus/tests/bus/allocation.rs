@@ -7,11 +7,9 @@ use stele_bus::{
 use stele_risk::{Risk, RiskLimits, SequencedEvent};
 use stele_testkit::allocator_calls;
 use stele_wire::messages::{
-    BookAdd, CancelScope, Check, NewOrder, OrderCancelled, OrderStatus, RiskLimit, SCHEMA_VERSION, Side,
-    Trade,
+    BookAdd, CancelScope, Check, NewOrder, OrderCancelled, OrderStatus, RiskLimit, Side, Trade,
 };
 use stele_wire::{Identity, Nanos, Position, Sequence};
-use zerocopy::IntoBytes;
 
 /// Sets limits so that every table of the risk checks is in use.
 fn limit_everything(risk: &mut Risk) {
@@ -25,14 +23,7 @@ fn limit_everything(risk: &mut Risk) {
     ];
     for (check, limit) in limits {
         let change = RiskLimit { check, limit: limit.into(), scope: CancelScope::ALL, ..RiskLimit::NULL };
-        risk.on_sequenced(&SequencedEvent {
-            template_id: RiskLimit::TEMPLATE_ID,
-            block_length: RiskLimit::BLOCK_LENGTH,
-            schema_version: SCHEMA_VERSION,
-            sequence: Sequence(1),
-            timestamp: Nanos(1),
-            body: change.as_bytes(),
-        });
+        risk.on_sequenced(&SequencedEvent::of(&change, Sequence(1), Nanos(1)));
     }
 }
 
@@ -48,7 +39,8 @@ fn nothing_on_the_hot_path_allocates() {
         segment_length: 1 << 20,
         block_length: 4096,
     };
-    let mut risk = Risk::new(RiskLimits { order_notional_max: Some(1_000), ..RiskLimits::default() });
+    let mut risk =
+        crate::rig::defined(RiskLimits { order_notional_max: Some(1_000), ..RiskLimits::default() });
     limit_everything(&mut risk);
     let mut sequencer = Sequencer::new(&start, writer, UtcClock::new(), risk).unwrap();
     let mut feed = sequencer.publisher(1, "feed", 4096);
@@ -57,15 +49,20 @@ fn nothing_on_the_hot_path_allocates() {
     sequencer.register_counters(&counters, 0).unwrap();
     let mut consumer = sequencer.gating_consumer("reader");
     let mut lossy = LossyConsumer::join(&ring);
-    let market = BookAdd { order_id: 1.into(), ..BookAdd::NULL };
+    let market = BookAdd { order_id: 1.into(), instrument: 1.into(), ..BookAdd::NULL };
     let orders = [10, 10_000].map(|price| {
         let (side, limit_price) = (Side::BUY, price.into());
-        let order = NewOrder { quantity: 1.into(), limit_price, side, ..NewOrder::NULL };
+        let order = NewOrder { limit_price, side, ..crate::rig::order(1, 1) };
         let mut buffer = [0; 512];
         order.encode(&mut buffer, [], b"", b"").unwrap().to_vec()
     });
 
-    let done = OrderCancelled { status: OrderStatus::DONE, ..OrderCancelled::NULL };
+    let done = OrderCancelled {
+        client_order_id: 1.into(),
+        account: 1.into(),
+        status: OrderStatus::DONE,
+        ..OrderCancelled::NULL
+    };
 
     let before = allocator_calls();
     let mut seen = 0;
@@ -73,7 +70,8 @@ fn nothing_on_the_hot_path_allocates() {
         for _ in 0..5 {
             feed.offer_message(&market, Nanos(1)).unwrap();
         }
-        feed.offer_message(&Trade { price: 10.into(), ..Trade::NULL }, Nanos(1)).unwrap();
+        feed.offer_message(&Trade { instrument: 1.into(), price: 10.into(), ..Trade::NULL }, Nanos(1))
+            .unwrap();
         feed.offer_message(&done, Nanos(1)).unwrap();
         strategy.offer(NewOrder::TEMPLATE_ID, &orders[round % 2], Nanos(1)).unwrap();
         sequencer.do_work().unwrap();

@@ -63,8 +63,7 @@ fn an_order_is_checked_at_the_time_of_its_event() {
     offer(&mut desk, &window);
     for (id, wait) in [(1, 0), (2, 999), (3, 1)] {
         rig.clock.advance(Nanos(wait));
-        let bought = NewOrder { side: stele_wire::messages::Side::BUY, ..order(id, 5) };
-        desk.offer(NewOrder::TEMPLATE_ID, &order_body(&bought), START).unwrap();
+        desk.offer(NewOrder::TEMPLATE_ID, &order_body(&order(id, 5)), START).unwrap();
         rig.cycle();
     }
     rig.close_batch();

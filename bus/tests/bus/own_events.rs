@@ -1,11 +1,11 @@
 //! The sequencer's own events: timers that fire, steps of its clock, and the count of a session's events.
 
-use crate::rig::{Rig, START, notice, order, order_body, start};
+use crate::rig::{Rig, START, defined, notice, order, order_body, start};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use stele_bus::bounds::{CLOCK_CHECK_INTERVAL, RING_LENGTH_MIN, STRETCH_EVENTS_MAX};
 use stele_bus::{Agent, Clock, ClockQuality, LogRing, Publisher, RingOptions, Sequencer, Timers};
-use stele_risk::{Risk, RiskLimits};
+use stele_risk::RiskLimits;
 use stele_wire::codec::Message;
 use stele_wire::messages::{
     ClockStatus as ClockEvent, NewOrder, SessionEnd, SessionStart, StrategyDefinition, TimerFired, TimerSet,
@@ -180,7 +180,7 @@ fn the_clock_is_read_for_every_order_and_some_times_in_a_batch_of_market_data() 
     let start = start();
     let parts = LogRing::create(&options, start.position).unwrap();
     let clock = CountingClock(Arc::default());
-    let risk = Risk::new(RiskLimits::default());
+    let risk = defined(RiskLimits::default());
     let mut sequencer = Sequencer::new(&start, parts.writer, clock.clone(), risk).unwrap();
     let mut feed = sequencer.publisher(1, "feed", 64 << 10);
     let mut observer = sequencer.gating_consumer("reader");
@@ -191,7 +191,7 @@ fn the_clock_is_read_for_every_order_and_some_times_in_a_batch_of_market_data() 
     sequencer.do_work().unwrap();
     let readings = clock.0.load(Ordering::Relaxed) - before;
     assert!(readings >= 64 / STRETCH_EVENTS_MAX as u64, "{readings}");
-    for id in 0..10 {
+    for id in 1..=10 {
         feed.offer(NewOrder::TEMPLATE_ID, &order_body(&order(id, 1)), START).unwrap();
     }
     sequencer.do_work().unwrap();

@@ -133,7 +133,8 @@ impl Model {
                 self.offer(publisher, VenueNotice::TEMPLATE_ID, notice(tag(publisher, self.tag), length));
             }
             Step::Order(publisher) => {
-                let order = NewOrder { instrument: tag(publisher, self.tag).into(), ..order(1, 1) };
+                let order =
+                    NewOrder { instrument: tag(publisher, self.tag).into(), ..order(self.tag.into(), 1) };
                 self.offer(publisher, NewOrder::TEMPLATE_ID, order_body(&order));
             }
             Step::Cancel(publisher) => {

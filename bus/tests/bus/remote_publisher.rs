@@ -36,7 +36,7 @@ fn committed_submissions_are_logged_in_order_and_acknowledged_with_their_positio
     // Every length of the last word, and many times round the ring.
     for tag in 0..3_000 {
         let (template_id, body) = match tag % 10 {
-            0 => (NewOrder::TEMPLATE_ID, order_body(&order(tag.into(), 1))),
+            0 => (NewOrder::TEMPLATE_ID, order_body(&order(u64::from(tag) + 1, 1))),
             _ => (NOTICE, notice(tag, 32 + tag as usize % 700)),
         };
         publisher.stage(template_id, &body, START).unwrap();

@@ -9,10 +9,11 @@ use stele_bus::{
     Agent, JournalReader, Liveness, LogRing, ManualClock, PortError, Publisher, Refusal, RemotePort,
     RemotePublisher, RingOptions, RingParts, RingView, SealMark, Sequencer, SequencerStart, Timers,
 };
-use stele_risk::{Risk, RiskLimits};
+use stele_risk::{Risk, RiskLimits, SequencedEvent};
 use stele_wire::bounds::FRAME_LENGTH_MAX;
 use stele_wire::messages::{
-    CancelOrder, NewOrder, OrderAccepted, PublisherProgress, RefusedOrder, SubmissionRefused, VenueNotice,
+    AccountDefinition, CancelOrder, InstrumentDefinition, NewOrder, OrderAccepted, PublisherProgress,
+    RefusedOrder, Side, SubmissionRefused, VenueNotice,
 };
 use stele_wire::{Epoch, Frame, Identity, Nanos, Position, Quantity, Sequence, ShardId, TrailId};
 use zerocopy::IntoBytes;
@@ -44,13 +45,35 @@ pub(crate) fn start() -> SequencerStart {
     }
 }
 
+/// The instruments that the checks of a [`Rig`] know. The highest bits of an id may number events.
+const INSTRUMENTS: u32 = 8_192;
+
+/// Checks that know the accounts 1 and 2 and some instruments, as from events of an earlier session.
+pub(crate) fn defined(limits: RiskLimits) -> Risk {
+    let mut risk = Risk::new(limits);
+    for account in 1..=2 {
+        let definition = AccountDefinition { account: account.into(), ..AccountDefinition::NULL };
+        risk.on_sequenced(&SequencedEvent::of(&definition, Sequence(1), Nanos(1)));
+    }
+    for instrument in 1..=INSTRUMENTS {
+        let definition = InstrumentDefinition {
+            instrument: instrument.into(),
+            multiplier: 1_000_000_000.into(),
+            quantity_exponent: 0,
+            ..InstrumentDefinition::NULL
+        };
+        risk.on_sequenced(&SequencedEvent::of(&definition, Sequence(1), Nanos(1)));
+    }
+    risk
+}
+
 impl Rig {
     pub(crate) fn new() -> Self {
         Self::with_limits(RiskLimits { has_sealer: true, ..RiskLimits::default() })
     }
 
     pub(crate) fn with_limits(limits: RiskLimits) -> Self {
-        Self::made(Risk::new(limits), Timers::new())
+        Self::made(defined(limits), Timers::new())
     }
 
     pub(crate) fn with_risk(risk: Risk) -> Self {
@@ -58,7 +81,7 @@ impl Rig {
     }
 
     pub(crate) fn with_timers(timers: Timers) -> Self {
-        Self::made(Risk::new(RiskLimits::default()), timers)
+        Self::made(defined(RiskLimits::default()), timers)
     }
 
     fn made(risk: Risk, timers: Timers) -> Self {
@@ -105,7 +128,7 @@ impl Rig {
 
     /// A rig on a ring that begins at the position of [`start`].
     pub(crate) fn over(parts: RingParts, limits: RiskLimits) -> Self {
-        Self::around(parts, Risk::new(limits), Timers::new())
+        Self::around(parts, defined(limits), Timers::new())
     }
 
     fn around(parts: RingParts, risk: Risk, timers: Timers) -> Self {
@@ -204,6 +227,9 @@ pub(crate) fn notice(tag: u32, length: usize) -> Vec<u8> {
 pub(crate) fn order(client_order_id: u64, quantity: u64) -> NewOrder {
     NewOrder {
         client_order_id: client_order_id.into(),
+        account: 1.into(),
+        instrument: 1.into(),
+        side: Side::BUY,
         quantity: Quantity(quantity).0.into(),
         limit_price: 1_000_000_000.into(),
         ..NewOrder::NULL

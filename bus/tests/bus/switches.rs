@@ -13,7 +13,7 @@ use stele_wire::messages::{
 };
 
 fn order(id: u64, account: u32) -> NewOrder {
-    NewOrder { account: account.into(), side: Side::BUY, ..crate::rig::order(id, 10) }
+    NewOrder { account: account.into(), ..crate::rig::order(id, 10) }
 }
 
 fn switch(publisher: &mut Publisher, scope: CancelScope, id: u32, state: SwitchState) {
@@ -121,6 +121,7 @@ fn a_quote_is_withdrawn() {
     let quote = Quote {
         client_order_id: 5.into(),
         account: 1.into(),
+        instrument: 1.into(),
         bid_price: 9.into(),
         ask_price: 11.into(),
         bid_quantity: 1.into(),

@@ -29,14 +29,15 @@ impl Checks {
         let Some(start) = frame.message::<SessionStart>() else { return };
         let limits = configuration::limits(start.configuration());
         let is_first = !std::mem::replace(&mut self.has_session, true) && setting.has_beginning();
-        // The limits of an earlier configuration stay in force until an event changes them.
-        let earlier = self.risk.take().filter(|_| !is_first);
-        self.risk = Some(earlier.map_or_else(|| Risk::new(limits), |risk| risk.in_session(limits)));
+        match &mut self.risk {
+            Some(risk) if !is_first => risk.judge_session(&limits),
+            unknown => *unknown = Some(Risk::judge(limits)),
+        }
     }
 
     fn risk(&mut self) -> &mut Risk {
         let unknown = RiskLimits { has_sealer: true, ..RiskLimits::default() };
-        self.risk.get_or_insert_with(|| Risk::new(unknown))
+        self.risk.get_or_insert_with(|| Risk::judge(unknown))
     }
 
     /// Checks an order, replacement or quote; other requests pass.
@@ -57,6 +58,7 @@ impl Checks {
             counts.add(rule);
             if let Some((broken, failed)) = found
                 && broken == rule
+                && failed.check != Check::CAPACITY
                 && (setting.version >= 2
                     || rule == Rule::OrderUnderSwitch
                     || SINCE_VERSION_1.contains(&failed.check))
@@ -80,8 +82,8 @@ impl Checks {
     pub(super) fn on_rejected(&mut self, site: &Site<'_>, setting: &Setting) {
         let Some(verdict) = self.refused.take() else { return };
         let Some(rejected) = site.frame.message::<OrderRejected>() else { return };
-        // The state of the ring, of the sealer and of the grants is not a part of the checks.
-        let elsewhere = [Check::BUS_BEHIND, Check::RELEASE_HELD, Check::NOT_GRANTED];
+        // The state of the ring, of the sealer, of the grants and of the tables is not known here.
+        let elsewhere = [Check::BUS_BEHIND, Check::RELEASE_HELD, Check::NOT_GRANTED, Check::CAPACITY];
         let is_judged =
             setting.has_beginning() && setting.version >= 2 && !elsewhere.contains(&rejected.check);
         let is_same = verdict.is_err_and(|failed| failed.check == rejected.check);

@@ -105,7 +105,7 @@ rules! {
     /// run again over the log, with the limits that the configuration of the session and the events before
     /// the order set. Of the events of version 1, the checks whose meaning has not changed since are judged:
     /// order quantity and restricted. Where an order waits to be sealed, the log does not say whether there
-    /// was a sealer.
+    /// was a sealer, and the sizes of the tables of the checks (check `CAPACITY`) are not judged.
     OrderWithinLimits "order-within-limits" since 1 Nothing "no order passed a check that refuses it";
     /// No order, replacement or quote is on the log that an engaged kill switch covers: RTS 6 Art. 12(1).
     OrderUnderSwitch "order-under-switch" since 1 WhatIsKnown "no order passed an engaged kill switch";

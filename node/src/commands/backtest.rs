@@ -120,7 +120,7 @@ impl<'a> Plan<'a> {
             parameters: parameters.to_toml(),
             seed: strategy.seed,
             paper: config.venue.paper(sources::VENUE)?,
-            risk: config.risk.limits(),
+            risk: config.risk.limits()?,
         })
     }
 

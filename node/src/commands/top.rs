@@ -141,6 +141,10 @@ mod tests {
             set(definition, shard, value);
         }
         set(table::REFUSALS, CounterLabels::named(0, 5, "PriceCollar"), 3);
+        for (number, name, used, size) in [(1, "instruments", 8, 32_768), (5, "open_orders", 12, 16_384)] {
+            set(table::RISK_TABLE_USED, CounterLabels::named(0, number, name), used);
+            set(table::RISK_TABLE_SIZE, CounterLabels::named(0, number, name), size);
+        }
         set(table::REFUSED_SUBMISSIONS, CounterLabels::named(0, 1, "RingFull"), 12_000);
         set(table::QUEUE_LENGTH, CounterLabels::named(0, 2, "feed"), 524_288);
         set(table::QUEUE_DEPTH, CounterLabels::named(0, 2, "feed"), 1_024);

@@ -4,7 +4,7 @@ use super::Config;
 use super::page::Page;
 use crate::failure::Failure;
 use serde::{Deserialize, Serialize};
-use stele_risk::{Allotment, RiskLimits};
+use stele_risk::{Allotment, RiskCapacity, RiskLimits};
 use stele_wire::{Price, Quantity};
 
 #[derive(Serialize, Deserialize, Clone, PartialEq, Debug)]
@@ -20,10 +20,25 @@ pub(crate) struct RiskConfig {
     pub(crate) credit_changed_by: Option<u32>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) credit_approved_by: Option<u32>,
+    pub(crate) instruments: usize,
+    pub(crate) accounts: usize,
+    pub(crate) strategies: usize,
+    pub(crate) holdings: usize,
+    pub(crate) open_orders: usize,
+    /// None: half of `open_orders`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) strategy_open_orders: Option<usize>,
+    /// None: `open_orders`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) account_open_orders: Option<usize>,
+    /// None: three quarters of `holdings`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) strategy_holdings: Option<usize>,
 }
 
 impl Default for RiskConfig {
     fn default() -> Self {
+        let capacity = RiskCapacity::default();
         Self {
             order_quantity_max: 1_000_000,
             order_notional_max: 1_000_000_000,
@@ -31,6 +46,14 @@ impl Default for RiskConfig {
             firm_credit: None,
             credit_changed_by: None,
             credit_approved_by: None,
+            instruments: capacity.instruments,
+            accounts: capacity.accounts,
+            strategies: capacity.strategies,
+            holdings: capacity.holdings,
+            open_orders: capacity.open_orders,
+            strategy_open_orders: None,
+            account_open_orders: None,
+            strategy_holdings: None,
         }
     }
 }
@@ -57,14 +80,39 @@ impl RiskConfig {
         i64::try_from(self.order_notional_max).unwrap_or(i64::MAX).saturating_mul(Price::SCALE)
     }
 
-    /// Returns the limits that apply until an event on the log changes them.
-    pub(crate) fn limits(&self) -> RiskLimits {
-        RiskLimits {
+    /// Returns the sizes of the tables of the checks.
+    ///
+    /// # Errors
+    /// [`Failure`]: a size is not possible.
+    fn capacity(&self) -> Result<RiskCapacity, Failure> {
+        let (orders, holdings) = (self.open_orders, self.holdings);
+        let capacity = RiskCapacity {
+            instruments: self.instruments,
+            accounts: self.accounts,
+            strategies: self.strategies,
+            holdings,
+            open_orders: orders,
+            strategy_open_orders: self.strategy_open_orders.unwrap_or(orders.div_ceil(2)),
+            account_open_orders: self.account_open_orders.unwrap_or(orders),
+            strategy_holdings: self.strategy_holdings.unwrap_or(holdings - holdings / 4),
+        };
+        let checked = capacity.validate().map(|()| capacity);
+        checked
+            .map_err(|error| Failure::usage(format!("[risk] {error}")).help("`stele config` lists the keys"))
+    }
+
+    /// Returns the limits that apply until an event on the log changes them, and the sizes of the tables.
+    ///
+    /// # Errors
+    /// [`Failure`]: a size is not possible.
+    pub(crate) fn limits(&self) -> Result<RiskLimits, Failure> {
+        Ok(RiskLimits {
             order_quantity_max: Some(Quantity(self.order_quantity_max)),
             order_notional_max: Some(self.notional_limit()),
             has_sealer: false,
             four_eyes: self.four_eyes,
-        }
+            capacity: self.capacity()?,
+        })
     }
 
     pub(super) fn render(&self, page: &mut Page<'_>) {
@@ -88,6 +136,22 @@ impl RiskConfig {
             8,
             "code of the party that approves it",
         );
+        self.render_capacity(page);
+    }
+
+    fn render_capacity(&self, page: &mut Page<'_>) {
+        page.key("instruments", self.instruments, "the most instruments that are defined or have limits");
+        page.key("accounts", self.accounts, "the most accounts");
+        page.key("strategies", self.strategies, "the most strategies that send orders");
+        page.key("holdings", self.holdings, "the most pairs of an account and an instrument it trades");
+        page.key("open_orders", self.open_orders, "the most orders and legs of quotes that are open at once");
+        let (half, quarters) = (self.open_orders.div_ceil(2), self.holdings - self.holdings / 4);
+        let meaning = "the part of open_orders that one strategy may use; default: half of them";
+        page.optional("strategy_open_orders", &self.strategy_open_orders, half, meaning);
+        let meaning = "the part of open_orders that one account may use; default: all of them";
+        page.optional("account_open_orders", &self.account_open_orders, self.open_orders, meaning);
+        let meaning = "the part of holdings that one strategy may create; default: three quarters of them";
+        page.optional("strategy_holdings", &self.strategy_holdings, quarters, meaning);
     }
 }
 
@@ -198,6 +262,21 @@ mod tests {
         }
         let credit = credit(&page("credit_changed_by = 7\ncredit_approved_by = 8\n")).unwrap().unwrap();
         assert_eq!(credit.people, [7, 8]);
+    }
+
+    #[test]
+    fn the_sizes_of_the_tables_are_checked_and_the_parts_follow_them() {
+        let capacity = |page: &str| {
+            let config = toml::from_str::<Config>(page).unwrap();
+            config.risk.limits().map(|limits| limits.capacity).map_err(|failure| failure.to_string())
+        };
+        assert_eq!(capacity("").unwrap(), RiskCapacity::default());
+        let large = capacity("[risk]\nopen_orders = 100_001\nholdings = 10\n").unwrap();
+        let parts = (large.strategy_open_orders, large.account_open_orders, large.strategy_holdings);
+        assert_eq!(parts, (50_001, 100_001, 8));
+        let wrong = capacity("[risk]\nopen_orders = 10\nstrategy_open_orders = 11\n").unwrap_err();
+        assert!(wrong.contains("[risk] strategy_open_orders is 11"), "{wrong}");
+        assert!(capacity("[risk]\ninstruments = 0\n").unwrap_err().contains("instruments is 0"));
     }
 
     #[test]

@@ -125,6 +125,7 @@ impl<'a> Prepared<'a> {
     ) -> Result<(Topology, Composed<'a>), Failure> {
         let Self { plan, registry, strategies, release, credit, paper, earlier, follow, seal, sealed, links } =
             self;
+        let risk_limits = config.risk.limits()?;
         let options =
             JournalOptions { known_durable: sealed, ..journal_options(config, plan.id, flush, layout)? };
         let now = UtcClock::new().now();
@@ -149,10 +150,11 @@ impl<'a> Prepared<'a> {
         let (mut host, unsent, risk, timers, doubts) = match earlier.resumed {
             Some(ResumedSession { host, unsent, risk, timers, open_orders, .. }) => {
                 let doubts = open_orders.iter().map(OpenOrder::in_doubt).collect();
-                (host, unsent, risk.in_session(config.risk.limits()), timers, doubts)
+                let risk = risk.in_session(risk_limits).map_err(Failure::usage)?;
+                (host, unsent, risk, timers, doubts)
             }
             None => {
-                let risk = Risk::new(config.risk.limits());
+                let risk = Risk::new(risk_limits);
                 (Host::new(registry.clone()), Vec::new(), risk, Timers::new(), Vec::new())
             }
         };

@@ -27,7 +27,8 @@ fn an_order_beyond_the_notional_is_refused_in_the_currency_of_its_instrument() {
     let mut rig = Rig::new(limits);
     rig.put(&buy(1, 100, 50));
     assert_eq!(rig.submit(&buy(2, 100, -51)), refused(Check::NOTIONAL, 5_000, 5_100));
-    rig.put(&buy(3, u64::MAX - 1, i64::MAX));
+    let unpriced = buy(3, 1, i64::MAX);
+    assert_eq!(rig.submit(&unpriced), refused(Check::NOTIONAL, 5_000, i64::MAX), "nothing to value it at");
     rig.put(&InstrumentDefinition {
         instrument: INSTRUMENT.into(),
         multiplier: 50_000_000_000.into(),
@@ -328,11 +329,11 @@ fn an_order_that_waits_for_a_replica_or_a_sealer_is_refused_where_there_is_none(
 }
 
 #[test]
-fn an_order_that_neither_buys_nor_sells_is_refused_where_that_matters() {
+fn an_order_that_neither_buys_nor_sells_is_refused() {
     let sideless = order(1, Side::NONE, 1, 1);
-    Rig::with(&[(Check::ORDER_QUANTITY, 10)]).put(&sideless);
-    let mut rig = Rig::with(&[(Check::POSITION, 10)]);
-    assert_eq!(rig.submit(&sideless), refused(Check::MALFORMED, 1, 0));
+    for limits in [&[][..], &[(Check::POSITION, 10)]] {
+        assert_eq!(Rig::with(limits).submit(&sideless), refused(Check::MALFORMED, 1, 0));
+    }
 }
 
 #[test]

@@ -12,6 +12,8 @@ const NONE: i64 = i64::MAX;
 #[derive(Clone, Debug)]
 pub(crate) struct Open {
     pub(crate) id: u64,
+    /// The sequence of its event.
+    pub(crate) sequence: u64,
     pub(crate) account: u32,
     pub(crate) strategy: u16,
     pub(crate) instrument: u32,
@@ -216,9 +218,7 @@ impl Model {
         let replaced = self.open.iter().find(|open| {
             order.kind != OrderKind::New
                 && order.replaced_order_id != 0
-                && open.id == order.replaced_order_id
-                && (open.account, open.strategy) == (order.owner.account, order.owner.strategy)
-                && open.is_quote == (order.kind == OrderKind::Quote)
+                && (open.id, open.account) == (order.replaced_order_id, order.owner.account)
                 && open.side == side
         });
         let counted = replaced.map_or((0, 0), |open| open.counted);
@@ -283,15 +283,28 @@ impl Model {
         if order.publisher_sequence <= newest {
             return Some((Check::DUPLICATE, newest as i64, order.publisher_sequence as i64));
         }
+        if self.open.iter().any(|open| (open.id, open.account) == (order.client_order_id, owner.account)) {
+            return Some((Check::DUPLICATE, 0, order.client_order_id as i64));
+        }
+        let replaces = order.kind == OrderKind::Replacement || order.replaced_order_id != 0;
+        let is_replaced = |open: &Open| {
+            (open.id, open.account, open.instrument)
+                == (order.replaced_order_id, owner.account, owner.instrument)
+                && open.is_quote == (order.kind == OrderKind::Quote)
+                && (open.is_quote || open.side == order.side())
+        };
+        if replaces && !self.open.iter().any(is_replaced) {
+            return Some((Check::UNKNOWN_ORDER, 0, order.replaced_order_id as i64));
+        }
         for leg in order.legs() {
             let (quantity, limit) = (leg.quantity.0 as i64, self.strictest(order, Check::ORDER_QUANTITY));
             if quantity > limit {
                 return Some((Check::ORDER_QUANTITY, limit, quantity));
             }
-            let price = self.valued_at(order, leg.side, leg.price.0).unwrap_or(0);
-            let (value, limit) =
-                (self.value(owner.instrument, price, leg.quantity.0), self.strictest(order, Check::NOTIONAL));
-            if value > limit {
+            let price = self.valued_at(order, leg.side, leg.price.0);
+            let value = price.map_or(NONE, |price| self.value(owner.instrument, price, leg.quantity.0));
+            let limit = self.strictest(order, Check::NOTIONAL);
+            if limit != NONE && value > limit {
                 return Some((Check::NOTIONAL, limit, value));
             }
         }
@@ -314,17 +327,6 @@ impl Model {
             if limit != NONE && (limit == 0 || self.in_bucket(bucket, limit, now) > limit) {
                 return Some((Check::MESSAGE_RATE, limit, self.in_bucket(bucket, limit, now)));
             }
-        }
-        let has_window = self.limits.iter().any(|limit| {
-            limit.3 == Check::DUPLICATE && ![NONE, 0].contains(&self.own(limit.0, limit.1, limit.2, limit.3))
-        });
-        let is_in_use = |open: &Open| {
-            (open.id, open.account, open.strategy) == (order.client_order_id, owner.account, owner.strategy)
-                && open.is_quote == (order.kind == OrderKind::Quote)
-                && (!open.is_quote || order.legs().iter().any(|leg| leg.side == open.side))
-        };
-        if has_window && self.open.iter().any(is_in_use) {
-            return Some((Check::DUPLICATE, 0, order.client_order_id as i64));
         }
         let legs = order.legs().len();
         let of_account = self.open.iter().filter(|open| open.account == owner.account).count();
@@ -409,9 +411,7 @@ impl Model {
         let others = self.open.iter().filter(|open| {
             (open.account, open.instrument) == (owner.account, owner.instrument)
                 && open.side != side
-                && !(order.replaced_order_id != 0
-                    && open.id == order.replaced_order_id
-                    && open.strategy == owner.strategy)
+                && !(order.replaced_order_id != 0 && open.id == order.replaced_order_id)
         });
         let crossing = others.map(|open| open.price).filter(|other| {
             price == NONE
@@ -451,7 +451,7 @@ impl Model {
     }
 
     /// An order that passed.
-    pub(crate) fn enter(&mut self, order: &OrderTerms, now: u64) {
+    pub(crate) fn enter(&mut self, order: &OrderTerms, now: u64, sequence: u64) {
         let owner = order.owner;
         self.send(order.publisher, owner.account, owner.strategy, order.publisher_sequence, now);
         for leg in order.legs() {
@@ -464,6 +464,7 @@ impl Model {
             let value = valued_at.map_or(0, |at| self.value(owner.instrument, at, quantity));
             self.open.push(Open {
                 id: order.client_order_id,
+                sequence,
                 account: owner.account,
                 strategy: owner.strategy,
                 instrument: owner.instrument,

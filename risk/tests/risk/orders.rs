@@ -1,9 +1,7 @@
 //! The life of open orders, and its effect on positions and credit.
 
 use super::rig::*;
-use stele_risk::bounds::{
-    RISK_ACCOUNTS_MAX, RISK_HOLDINGS_MAX, RISK_OPEN_ORDERS_MAX, RISK_RECENT_ORDERS_MAX,
-};
+use stele_risk::bounds::RISK_RECENT_ORDERS_MAX;
 use stele_risk::{Risk, RiskLimits};
 use stele_wire::messages::{
     AccountDefinition, Check, NewOrder, OpeningPosition, OrderExpired, OrderRestated, OrderStatus,
@@ -46,7 +44,7 @@ fn a_replacement_that_was_not_requested_takes_over_the_order() {
 fn every_end_of_an_order_releases_what_it_used() {
     let expired = report!(OrderExpired { client_order_id: 1.into() });
     let mut rejected = our_rejection(1);
-    (rejected.check, rejected.order_sequence) = (Check::VENUE, 1.into());
+    rejected.check = Check::VENUE;
     let suspended = accepted(1, 0);
     let ends: [&dyn Fn(&mut Rig); 5] = [
         &|rig| rig.put(&expired),
@@ -143,40 +141,6 @@ fn a_trail_may_begin_with_a_position() {
 }
 
 #[test]
-fn an_order_without_room_is_refused_as_soon_as_a_limit_needs_the_table() {
-    let mut rig = Rig::with(&[]);
-    for id in 0..RISK_OPEN_ORDERS_MAX as u64 + 1 {
-        rig.put(&buy(id + 1, 1, 1));
-    }
-    assert_eq!((rig.risk.open_orders(), rig.risk.untracked()), (RISK_OPEN_ORDERS_MAX, 1));
-    rig.put(&limit(stele_wire::messages::CancelScope::ALL, 0, Check::POSITION, i64::MAX - 1));
-    let most = RISK_OPEN_ORDERS_MAX as i64;
-    assert_eq!(rig.submit(&buy(1 << 40, 1, 1)), refused(Check::OPEN_ORDERS, most, most + 1));
-    rig.put(&cancelled(77));
-    rig.put(&buy(1 << 40, 1, 1));
-    assert_eq!(rig.risk.untracked(), 1);
-
-    let mut rig = Rig::with(&[(Check::POSITION, 1_000)]);
-    for account in 0..RISK_ACCOUNTS_MAX as u32 + 1 {
-        let mut order = buy(account.into(), 1, 1);
-        order.account = account.into();
-        let most = RISK_ACCOUNTS_MAX as i64;
-        let is_there = account < RISK_ACCOUNTS_MAX as u32;
-        let expected = if is_there { Answer::Passed } else { refused(Check::POSITION, most, most + 1) };
-        assert_eq!(rig.submit(&order), expected);
-    }
-    for instrument in 0..RISK_HOLDINGS_MAX as u32 {
-        let mut order = buy(1 << 30, 1, 1);
-        (order.account, order.instrument) = (0.into(), (1_000 + instrument).into());
-        order.client_order_id = (u64::from(instrument) + (1 << 30)).into();
-        let most = RISK_HOLDINGS_MAX as i64;
-        let is_there = instrument < (RISK_HOLDINGS_MAX - RISK_ACCOUNTS_MAX) as u32;
-        let expected = if is_there { Answer::Passed } else { refused(Check::POSITION, most, most + 1) };
-        assert_eq!(rig.submit(&order), expected);
-    }
-}
-
-#[test]
 fn new_orders_beyond_the_room_for_the_window_are_refused() {
     let mut rig = Rig::with(&[(Check::DUPLICATE, SECOND as i64)]);
     for id in 1..=RISK_RECENT_ORDERS_MAX as u64 {
@@ -185,7 +149,7 @@ fn new_orders_beyond_the_room_for_the_window_are_refused() {
         rig.now += 1;
     }
     let most = RISK_RECENT_ORDERS_MAX as i64;
-    assert_eq!(rig.submit(&buy(1 << 40, 1 << 40, 1)), refused(Check::DUPLICATE, most, most + 1));
+    assert_eq!(rig.submit(&buy(1 << 40, 1 << 40, 1)), refused(Check::CAPACITY, most, most + 1));
     rig.now += SECOND - RISK_RECENT_ORDERS_MAX as u64;
     rig.put(&buy(1 << 40, 1 << 40, 1));
 }
@@ -259,7 +223,8 @@ fn an_order_does_not_match_one_of_another_account_with_the_same_beneficial_owner
     assert_eq!(answer(&Rig { risk: restored, ..rig.clone() }, 2), own);
     let same_number =
         ReplaceOrder { account: 2.into(), replaced_order_id: 1.into(), ..replace(3, 1, Side::BUY, 1, 100) };
-    assert_eq!(rig.clone().submit(&same_number), own, "another account's order of that number stays");
+    let expected = refused(Check::UNKNOWN_ORDER, 0, 1);
+    assert_eq!(rig.clone().submit(&same_number), expected, "another account's order of that number");
     rig.put(&owned(3, 70));
     rig.put(&owned(1, 72));
     assert_eq!(answer(&rig, 2), Answer::Passed, "the account has another owner now");

@@ -3,7 +3,7 @@
 use super::model::Model;
 use super::rig::*;
 use proptest::prelude::*;
-use stele_risk::{OrderTerms, Risk, RiskLimits, affects_risk};
+use stele_risk::{OrderTerms, Risk, affects_risk};
 use stele_wire::codec::Message;
 use stele_wire::messages::{
     CancelOrder, CancelScope, Check, InstrumentDefinition, KillSwitch, NewOrder, OrderAccepted,
@@ -54,7 +54,7 @@ struct Play {
 impl Play {
     fn new() -> Self {
         let mut play = Self {
-            rig: Rig::new(RiskLimits::default()),
+            rig: Rig::new(small_limits()),
             model: Model::default(),
             numbers: [0; 3],
             next_id: 1,
@@ -66,6 +66,7 @@ impl Play {
             quantity_exponent: 0,
             ..InstrumentDefinition::NULL
         });
+        assert_eq!(play.rig.risk.untracked(), 0);
         play.model.multipliers.insert(2, 3);
         play
     }
@@ -111,7 +112,7 @@ impl Play {
         let expected = self.model.check(&terms, self.rig.now);
         assert_eq!(self.rig.submit(message), expected, "{terms:?}");
         match expected {
-            Answer::Passed => self.model.enter(&terms, self.rig.now),
+            Answer::Passed => self.model.enter(&terms, self.rig.now, self.rig.sequence),
             Answer::Refused(breach) => self.seen.push(breach.check),
             Answer::Kept(_) => unreachable!("an order does not change a control"),
         }
@@ -120,8 +121,12 @@ impl Play {
     fn order(&mut self, step: &Step) {
         let side = if step.pick & 1 == 0 { Side::BUY } else { Side::SELL };
         let price = if step.pick & 30 == 0 { i64::MAX } else { step.price };
-        // Sometimes an id that is in use; otherwise the same order would be counted twice.
-        let (number, new) = (self.number(step), self.id());
+        let (number, mut new) = (self.number(step), self.id());
+        if step.pick.is_multiple_of(11)
+            && let Some(at) = self.picked(step)
+        {
+            new = self.model.open[at].id;
+        }
         let message = NewOrder {
             account: step.account.into(),
             instrument: step.instrument.into(),
@@ -143,11 +148,18 @@ impl Play {
         let (old, number, new) = (self.model.open[at].clone(), self.number(step), self.id());
         let message = ReplaceOrder {
             account: old.account.into(),
-            instrument: old.instrument.into(),
+            // Now and then of another instrument or side.
+            instrument: if step.pick % 13 == 1 { 3 - old.instrument } else { old.instrument }.into(),
             strategy: old.strategy.into(),
             publisher: step.publisher.into(),
             publisher_sequence: number.into(),
-            ..replace(new, old.id, old.side, step.quantity, step.price)
+            ..replace(
+                new,
+                old.id,
+                if step.pick % 13 == 2 { Side::BUY } else { old.side },
+                step.quantity,
+                step.price,
+            )
         };
         self.submit(&message);
     }
@@ -192,7 +204,7 @@ impl Play {
                     account: open.account.into(),
                     instrument: open.instrument.into(),
                     strategy: open.strategy.into(),
-                    order_sequence: 1.into(),
+                    order_sequence: if step.pick.is_multiple_of(3) { 0 } else { open.sequence }.into(),
                     side: open.side,
                     $($field: $value,)*
                     ..$message::NULL
@@ -320,7 +332,7 @@ impl Play {
     /// Continues from a snapshot.
     fn restart(&mut self) {
         let bytes = self.rig.snapshot();
-        let restored = Risk::restore(RiskLimits::default(), &bytes).unwrap();
+        let restored = Risk::restore(small_limits(), &bytes).unwrap();
         self.rig.risk = restored;
         assert_eq!(self.rig.snapshot(), bytes);
     }
@@ -334,7 +346,7 @@ proptest! {
     ) {
         let mut play = Play::new();
         steps.iter().for_each(|step| play.step(step));
-        let mut replayed = Risk::new(RiskLimits::default());
+        let mut replayed = Risk::new(small_limits());
         for (template_id, body, sequence, time) in &play.rig.log {
             if affects_risk(*template_id) {
                 // What passed once passes again.
@@ -364,6 +376,7 @@ fn the_random_streams_meet_every_check() {
         seen.append(&mut play.seen);
     }
     let limited = (Check::ORDER_QUANTITY.0..=Check::KILL_SWITCH.0).map(Check);
+    let limited = limited.chain([Check::UNKNOWN_ORDER]);
     let unmet: Vec<Check> = limited.filter(|check| !seen.contains(check)).collect();
     assert_eq!(unmet, []);
 }

@@ -1,11 +1,14 @@
 //! Risk checks that are fed as the sequencer feeds them, and messages to feed them with.
 
-use stele_risk::{Breach, OrderTerms, Risk, RiskLimits, SequencedEvent, affects_risk, is_checked_change};
+use stele_risk::{
+    Breach, OrderTerms, Risk, RiskCapacity, RiskLimits, SequencedEvent, affects_risk, is_checked_change,
+};
 use stele_wire::codec::Message;
 use stele_wire::messages::{
-    CancelScope, Check, CreditAllotment, NewOrder, OrderAccepted, OrderCancelled, OrderEvent, OrderFilled,
-    OrderRejected, OrderReplaced, OrderStatus, OrderType, Originator, Quote, ReplaceOrder, RiskDecision,
-    RiskLimit, SCHEMA, SCHEMA_VERSION, Side, TimeInForce, TopOfBook, Trade,
+    AccountDefinition, CancelScope, Check, CreditAllotment, InstrumentClass, InstrumentDefinition, NewOrder,
+    OrderAccepted, OrderCancelled, OrderEvent, OrderFilled, OrderRejected, OrderReplaced, OrderStatus,
+    OrderType, Originator, Quote, ReplaceOrder, RiskDecision, RiskLimit, SCHEMA, SCHEMA_VERSION, Side,
+    TimeInForce, TopOfBook, Trade,
 };
 use stele_wire::{Nanos, Sequence};
 
@@ -26,6 +29,21 @@ pub(crate) fn refused(check: Check, limit: i64, value: i64) -> Answer {
     Answer::Refused(Breach { check, limit, value })
 }
 
+/// No limits, and tables that are small, because a test that creates many states is fast then.
+pub(crate) fn small_limits() -> RiskLimits {
+    let capacity = RiskCapacity {
+        instruments: 64,
+        accounts: 64,
+        strategies: 64,
+        holdings: 256,
+        open_orders: 512,
+        strategy_open_orders: 512,
+        account_open_orders: 512,
+        strategy_holdings: 256,
+    };
+    RiskLimits { capacity, ..RiskLimits::default() }
+}
+
 /// A log whose only follower is the risk checks.
 #[derive(Clone)]
 pub(crate) struct Rig {
@@ -37,13 +55,26 @@ pub(crate) struct Rig {
 }
 
 impl Rig {
+    /// With definitions of the accounts and instruments that the tests use, without currency and owner.
     pub(crate) fn new(limits: RiskLimits) -> Self {
+        let mut rig = Self::undefined(limits);
+        for account in [1, 2, 3, ACCOUNT, 8] {
+            rig.put(&account_definition(account));
+        }
+        for instrument in [1, 2, INSTRUMENT, 99] {
+            rig.put(&instrument_definition(instrument));
+        }
+        rig
+    }
+
+    /// With nothing on the log.
+    pub(crate) fn undefined(limits: RiskLimits) -> Self {
         Self { risk: Risk::new(limits), now: 1_000 * SECOND, sequence: 0, log: Vec::new() }
     }
 
     /// With limits of scope ALL.
     pub(crate) fn with(limits: &[(Check, i64)]) -> Self {
-        let mut rig = Self::new(RiskLimits::default());
+        let mut rig = Self::new(small_limits());
         for (check, max) in limits {
             assert_eq!(rig.submit(&limit(CancelScope::ALL, 0, *check, *max)), Answer::Passed);
         }
@@ -99,6 +130,20 @@ pub(crate) fn sequenced(template_id: u16, body: &[u8], sequence: u64, now: u64) 
         sequence: Sequence(sequence),
         timestamp: Nanos(now),
         body,
+    }
+}
+
+pub(crate) fn account_definition(account: u32) -> AccountDefinition {
+    AccountDefinition { account: account.into(), ..AccountDefinition::NULL }
+}
+
+/// A share, so that price × quantity is its value.
+pub(crate) fn instrument_definition(instrument: u32) -> InstrumentDefinition {
+    InstrumentDefinition {
+        instrument: instrument.into(),
+        instrument_class: InstrumentClass::EQUITY,
+        quantity_exponent: 0,
+        ..InstrumentDefinition::NULL
     }
 }
 
@@ -176,7 +221,6 @@ macro_rules! report {
             account: ACCOUNT.into(),
             instrument: INSTRUMENT.into(),
             strategy: STRATEGY.into(),
-            order_sequence: 1.into(),
             $($field: $value,)*
             ..$message::NULL
         }
@@ -203,7 +247,6 @@ pub(crate) fn filled(id: u64, side: Side, quantity: u64, price: i64, leaves: u64
         last_quantity: quantity.into(),
         last_price: price.into(),
         leaves_quantity: leaves.into(),
-        execution_id: id.into(),
     })
 }
 

@@ -4,7 +4,8 @@ use super::*;
 use crate::rules::fixture::{LIMIT, QUANTITY};
 use stele_wire::Price;
 use stele_wire::messages::{
-    CancelScope, Check, InstrumentDefinition, KillSwitch, LimitProposed, RiskLimit, SessionStart, SwitchState,
+    CancelScope, Check, InstrumentDefinition, KillSwitch, LimitProposed, ReplaceOrder, RiskLimit,
+    SessionStart, StrategyAct, StrategyCommand, SwitchState,
 };
 
 pub(super) fn limit(check: Check, limit: i64) -> RiskLimit {
@@ -147,6 +148,68 @@ fn a_switch_binds_the_orders_in_its_scope_until_it_is_released() {
         let order = trail.order();
         assert_eq!(broken(trail.push_order(&order)).0, Rule::OrderUnderSwitch, "{scope}");
     }
+}
+
+/// F-49: the account or the instrument has no definition.
+#[test]
+fn an_order_for_an_undefined_account_or_instrument_is_found() {
+    let changes: [fn(&mut NewOrder); 3] = [
+        |order| order.account = U32::new(98),
+        |order| order.account = U32::new(0),
+        |order| order.instrument = U32::new(99),
+    ];
+    for change in changes {
+        let mut trail = Trail::begun();
+        let mut order = trail.order();
+        change(&mut order);
+        assert_eq!(broken(trail.push_order(&order)), (Rule::OrderWithinLimits, trail.sequence));
+    }
+}
+
+#[test]
+fn an_order_with_the_id_of_an_open_one_and_a_replacement_of_nothing_are_found() {
+    let mut trail = Trail::begun();
+    let first = trail.order();
+    trail.push_order(&first).unwrap();
+    assert_eq!(broken(trail.push_order(&first)).0, Rule::OrderWithinLimits);
+    let mut trail = Trail::begun();
+    let order = trail.order();
+    let replacement = ReplaceOrder {
+        instrument: order.instrument,
+        account: order.account,
+        strategy: order.strategy,
+        client_order_id: order.client_order_id,
+        replaced_order_id: U64::new(5),
+        side: order.side,
+        order_type: order.order_type,
+        quantity: order.quantity,
+        limit_price: order.limit_price,
+        ..ReplaceOrder::NULL
+    };
+    let mut buffer = [0; 512];
+    let body = replacement.encode(&mut buffer, [], &[], &[]).unwrap();
+    let verdict = trail.push_body(ReplaceOrder::TEMPLATE_ID, ReplaceOrder::BLOCK_LENGTH, body);
+    assert_eq!(broken(verdict).0, Rule::OrderWithinLimits);
+}
+
+fn command(trail: &mut Trail, strategy: u16, act: StrategyAct) {
+    let command = StrategyCommand { strategy: U16::new(strategy), act, ..StrategyCommand::NULL };
+    let mut buffer = [0; 128];
+    let body = command.encode(&mut buffer, b"", b"").unwrap();
+    trail.push_body(StrategyCommand::TEMPLATE_ID, StrategyCommand::BLOCK_LENGTH, body).unwrap();
+}
+
+#[test]
+fn an_order_of_a_paused_strategy_is_found_until_the_strategy_is_resumed() {
+    let mut trail = Trail::begun();
+    command(&mut trail, 1, StrategyAct::PAUSE);
+    command(&mut trail, 1, StrategyAct::RESUME);
+    let order = trail.submit();
+    command(&mut trail, 1, StrategyAct::PAUSE);
+    let cancel = trail.cancel(order);
+    trail.push(&cancel).unwrap();
+    let order = trail.order();
+    assert_eq!(broken(trail.push_order(&order)), (Rule::OrderOfPaused, trail.sequence));
 }
 
 #[test]

@@ -248,7 +248,7 @@ impl Shard {
         let (host, risk, timers, doubts, numbers) = match resumed {
             Some(ResumedSession { host, risk, timers, open_orders, known, .. }) => {
                 let doubts = open_orders.iter().map(OpenOrder::in_doubt).collect();
-                (host, risk.in_session(RiskLimits::default()), timers, doubts, known.numbers.last)
+                (host, risk.in_session(RiskLimits::default()).unwrap(), timers, doubts, known.numbers.last)
             }
             None => {
                 let risk = Risk::new(RiskLimits::default());
