@@ -65,8 +65,8 @@ pub(crate) struct Intake {
     pub(crate) finished: Arc<AtomicBool>,
 }
 
-/// The intake of a publisher in another process, with lanes of `capacity` words, a power of two, and its port.
-/// `last` is the publisher's last number on the log.
+/// The intake of a publisher in another process, with lanes of `capacity` words, a power of two, and its
+/// port. `last` is the publisher's last number on the log.
 pub(crate) fn remote_intake(id: u16, name: &str, capacity: usize, last: u64) -> (Intake, RemotePort) {
     let (mut producer, mut consumer) = RingBuffer::new(capacity);
     producer.push_entire_slice(&vec![0; capacity]).expect("the ring is empty");

@@ -34,8 +34,8 @@
 //! # Other processes
 //!
 //! [`LogRing::create_shared`] creates the ring in memory that another process may map read-only, with
-//! [`RingView::attach`] and the memory's descriptor. [`Sequencer::remote_publisher`] returns the port at which
-//! a [`RemotePublisher`] of another process connects. The crate `stele-door` passes the descriptors.
+//! [`RingView::attach`] and the memory's descriptor. [`Sequencer::remote_publisher`] returns the port at
+//! which a [`RemotePublisher`] of another process connects. The crate `stele-door` passes the descriptors.
 //!
 //! # Modules and threads
 //!

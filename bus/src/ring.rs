@@ -222,6 +222,11 @@ impl RingView {
         self.shared.health.backpressure()
     }
 
+    /// Whether the end of the bus was requested. It may not have [stopped](Self::is_stopped) yet.
+    pub fn is_stopping(&self) -> bool {
+        self.shared.health.is_stopping()
+    }
+
     /// Whether the sequencer has stopped after [`LogRing::request_stop`]; then `published` and `batched` are
     /// final.
     pub fn is_stopped(&self) -> bool {

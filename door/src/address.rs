@@ -6,7 +6,7 @@
 //!  $XDG_RUNTIME_DIR/stele/…       a session of a user
 //!  TEMPORARY/stele-USER/…         otherwise, 0700
 //! ```
-//! A directory is trusted if it belongs to this user or to root and nobody else can put a name into it. The
+//! A directory is trusted if it belongs to this user or to root and no other user can put a name into it. The
 //! directory is opened once, without following a symbolic link in its last part, and everything else happens
 //! relative to it.
 
@@ -51,7 +51,7 @@ pub enum AddressError {
         /// The kernel's error.
         source: io::Error,
     },
-    /// Somebody else could replace the socket.
+    /// Another user could replace the socket.
     #[error("{} is not safe for a socket: {what}", directory.display())]
     Unsafe {
         /// The directory.
@@ -73,11 +73,12 @@ pub struct SocketAddress {
 /// What is expected of the directory of a socket.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Directory {
-    /// It is this user's own, for sockets only, and nobody else can enter it. It is created if it is missing.
+    /// It is this user's own, for sockets only, and no other user can enter it. It is created if it is
+    /// missing.
     Private,
     /// It is a service's, for sockets only, and a group can enter it. It is created if it is missing.
     OfService,
-    /// Somebody named the path.
+    /// The user or the configuration names the path.
     Named,
 }
 
@@ -247,8 +248,8 @@ impl Place {
     }
 }
 
-/// The sockets at which buses may be found, with the names of the buses: those that the environment names, and
-/// those in the directories for sockets.
+/// The sockets at which buses may be found, with the names of the buses: those that the environment names,
+/// and those in the directories for sockets.
 pub(crate) fn candidates() -> Vec<(String, SocketAddress)> {
     let named = env::var_os(SOCKETS).unwrap_or_default();
     let named = env::split_paths(&named).filter(|path| !path.as_os_str().is_empty());

@@ -200,8 +200,8 @@ impl DoorClient {
             other => return Err(unexpected(other)),
         };
         if welcome.schema != SCHEMA_VERSION {
-            let what =
-                format!("it writes version {} of the schema, this program {SCHEMA_VERSION}", welcome.schema);
+            let found = welcome.schema;
+            let what = format!("it writes version {found} of the schema, this program {SCHEMA_VERSION}");
             return Err(ClientError::Protocol(what));
         }
         Ok(Self { inner: Arc::new(Inner { address, socket, turn: Mutex::new(()), welcome }) })
@@ -251,8 +251,8 @@ impl DoorClient {
     }
 
     /// Connects as publisher `id` of a shard, over a connection of its own: it ends, and the next process can
-    /// be the publisher, when the publisher is dropped. Waits until what the process before it committed is on
-    /// the log.
+    /// be the publisher, when the publisher is dropped. Waits until what the process before it committed is
+    /// on the log.
     ///
     /// # Errors
     /// [`ClientError`].

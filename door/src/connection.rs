@@ -1,5 +1,5 @@
-//! One connection: bytes in, one request at a time; one answer out. It never blocks and holds a bounded number
-//! of bytes.
+//! One connection: bytes in, one request at a time; one answer out. It never blocks and holds a bounded
+//! number of bytes.
 
 use crate::bounds::{DESCRIPTORS_MAX, REQUEST_DEADLINE, REQUEST_JSON_MAX, REQUEST_LENGTH_MAX};
 use crate::credentials::Caller;
@@ -149,7 +149,7 @@ impl Connection {
     pub(crate) fn flush(&mut self) -> Result<(), Gone> {
         while self.has_output() {
             match self.send() {
-                // The descriptors went with the first byte.
+                // The descriptors were sent together with the first byte.
                 Ok(count) => {
                     self.sent += count;
                     self.descriptors.clear();

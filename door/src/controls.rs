@@ -76,7 +76,7 @@ pub enum Denied {
     /// The message names an approval that cannot be one.
     #[error("person {0} cannot have approved it: an approval needs another [[person]] who may do it, too")]
     Approval(u32),
-    /// A limit that nobody has proposed is set.
+    /// A limit that no person has proposed is set.
     #[error("with [[person]] a limit is proposed by one person and approved by another")]
     NotProposed,
 }
@@ -322,10 +322,10 @@ mod tests {
         assert_eq!(check(&switch(2, 9, off), 1001), Err(Denied::Approval(9)), "not a stranger");
         assert!(matches!(check(&switch(4, 0, on), 1003), Err(Denied::Role { number: 4, .. })));
         assert_eq!(check(&AccessRecorded::NULL, 1003), Ok(()));
-        let nobody = People::default();
+        let none = People::default();
         let (body, caller) = (switch(9, 0, off), Caller { user: 5, process: None });
         let control = Control::of(KillSwitch::TEMPLATE_ID, body.as_bytes()).unwrap();
-        assert_eq!(control.check(body.as_bytes(), caller, &nobody), Ok(()), "without people all may");
+        assert_eq!(control.check(body.as_bytes(), caller, &none), Ok(()), "without people all may");
     }
 
     #[test]

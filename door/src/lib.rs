@@ -12,7 +12,7 @@
 //!
 //! The door hands over memory and files as descriptors and moves no event itself: publishing and reading cost
 //! what they cost without it, and no hot thread takes part in a connection. `docs/door.md` describes the
-//! protocol, for clients in other languages; `docs/decisions/0009-one-door.md` gives the reasons.
+//! protocol, for clients in other languages; `docs/decisions/0010-one-door.md` gives the reasons.
 //!
 //! # Who may do what
 //!
@@ -25,9 +25,9 @@
 //!
 //! A client that sends garbage, sends half a request or does not read its answers is cut off after
 //! [`bounds::REQUEST_DEADLINE`]. The number of connections and the bytes that are held for each are bounded.
-//! Memory that is handed over has a sealed length and, except for a publisher's own lane, cannot be written by
-//! others. When a connection ends, the client counts as dead: its lanes are taken back, and what it had not
-//! committed vanishes.
+//! Memory that is handed over has a sealed length and, except for a publisher's own lane, cannot be written
+//! by others. When a connection ends, the client counts as dead: its lanes are taken back, and what it had
+//! not committed vanishes.
 #![deny(unsafe_code)]
 
 pub mod address;

@@ -127,7 +127,7 @@ fn remove_dead(place: &Place, path: &Path) -> Result<(), BindError> {
 }
 
 /// Held while a name is taken, so that of several processes that find a dead one's socket none removes what
-/// another one has bound meanwhile. It is a file beside the socket, which goes with the lock.
+/// another one has bound meanwhile. It is a file beside the socket, which is removed with the lock.
 struct BindLock<'a> {
     place: &'a Place,
     name: OsString,
@@ -191,7 +191,7 @@ mod tests {
     }
 
     #[test]
-    fn a_socket_is_its_users_alone_and_its_name_goes_with_it() {
+    fn a_socket_is_its_users_alone_and_its_name_is_removed_with_it() {
         let folder = tempfile::tempdir().unwrap();
         let (address, path) = at(&folder);
         let listener = DoorListener::bind(&address).unwrap();

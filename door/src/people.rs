@@ -163,7 +163,7 @@ impl People {
         Ok(Self { people })
     }
 
-    /// Whether the configuration names nobody's user: then no number of a person is verified.
+    /// Whether the configuration has no people: then no number of a person is verified.
     pub fn is_empty(&self) -> bool {
         self.people.is_empty()
     }
@@ -206,7 +206,7 @@ mod tests {
     }
 
     #[test]
-    fn whoever_reads_changes_nothing_and_limits_are_risks_alone() {
+    fn readers_change_nothing_and_limits_are_risks_alone() {
         for role in Role::ALL {
             assert!(role.permissions().contains(&Permission::Read), "{}", role.name());
             assert_eq!(role.permissions().contains(&Permission::SetLimits), role == Role::Risk);

@@ -100,7 +100,7 @@ fn denied(denied: &Denied) -> Answer {
     refused(code, denied.to_string())
 }
 
-/// An answer, and the descriptors that go with it.
+/// An answer, and the descriptors that are sent with it.
 type Reply = (Answer, Vec<OwnedFd>);
 
 impl Serving {

@@ -1,4 +1,4 @@
-//! One shard behind the door: its ring, its publishers, and the controls on their way.
+//! One shard that the door serves: its ring, its publishers, and the controls on their way.
 
 use crate::controls::Desk;
 use crate::pending::{Pending, Submission};

@@ -26,6 +26,7 @@ mod commands;
 mod config;
 mod doctor;
 mod door;
+mod emergency;
 mod event_text;
 mod failure;
 mod feeds;

@@ -44,7 +44,7 @@ use stele_risk::Risk;
 use stele_strategies::agent::{AgentOptions, StrategyResultsSlot};
 use stele_strategies::{Host, StrategyAgent};
 use stele_venue::paper_exchange::PaperExchange;
-use stele_venue::{OrderGateway, OrderInDoubt, PaperVenue};
+use stele_venue::{EmergencyControl, OrderGateway, OrderInDoubt, PaperVenue};
 use stele_wire::{Sequence, ShardId};
 
 /// The length in words of the ring through which the door submits changes of controls, or records of access.
@@ -142,6 +142,8 @@ pub(crate) struct RunningShard {
     /// The gating consumers, without the journal.
     pub(crate) consumers: Vec<ConsumerProgress>,
     pub(crate) outcome: StrategyResultsSlot,
+    /// Demands an emergency mass cancel, and reports what became of one.
+    pub(crate) emergency: EmergencyControl,
     /// The status of each link from another shard.
     pub(crate) forwarded: Vec<(ShardId, Arc<ForwardLinkStatus>)>,
     /// The background thread that takes snapshots.
@@ -276,6 +278,7 @@ pub(crate) fn spawn(
         let (space, timers) = (shard.journal.space(), shard.sequencer.timer_stop());
         agents.push((Job::Sequencer(index), Box::new(shard.sequencer)));
         agents.push((Job::Strategies(index), Box::new(shard.strategies)));
+        let emergency = shard.gateway.emergency();
         agents.push((Job::Gateway(index), Box::new(shard.gateway)));
         agents.push((Job::Journal(index), Box::new(shard.journal)));
         let forwarded = shard.links.iter().map(|link| (link.shard(), link.status())).collect();
@@ -298,6 +301,7 @@ pub(crate) fn spawn(
             timers,
             consumers: shard.consumers,
             outcome: shard.outcome,
+            emergency,
             forwarded,
             snapshots,
         });

@@ -19,9 +19,9 @@ use stele_journal::{TrailError, TrailReader};
 use stele_strategies::{Account, Fill, Market, Money, Profit, Standing};
 use stele_wire::codec::{View, text};
 use stele_wire::messages::{
-    Boolean, CancelOrder, MassCancel, NewOrder, OrderAccepted, OrderCancelled, OrderFilled, OrderRejected,
-    OrderReplaced, ReplaceOrder, SCHEMA_ID, SessionEnd, SessionStart, Side, StrategyCommand,
-    StrategyDefinition, TradeBusted, TradeCorrected, message_name,
+    Boolean, CancelOrder, DropReason, MassCancel, NewOrder, OrderAccepted, OrderCancelled, OrderDropped,
+    OrderFilled, OrderRejected, OrderReplaced, ReplaceOrder, SCHEMA_ID, SessionEnd, SessionStart, Side,
+    StrategyCommand, StrategyDefinition, TradeBusted, TradeCorrected, message_name,
 };
 use stele_wire::{Frame, Price, Quantity, Sequence};
 
@@ -65,8 +65,10 @@ pub struct OrderSummary {
     pub rejected_by_check: BTreeMap<String, u64>,
     /// Orders replaced.
     pub replaced: u64,
-    /// Orders cancelled before they were filled completely.
+    /// Orders cancelled before they were filled completely, dropped ones included.
     pub cancelled: u64,
+    /// Orders, replacements and quotes that were dropped before they left the host.
+    pub dropped: u64,
     /// Orders filled completely.
     pub filled: u64,
     /// Executions.
@@ -277,6 +279,12 @@ impl SummaryBuilder {
                 // An order that the sequencer refused is not on the trail itself.
                 orders.sent += u64::from(report.order_sequence.get() == 0);
                 *orders.rejected_by_check.entry(report.check.to_string()).or_default() += 1;
+            }
+            OrderDropped::TEMPLATE_ID => {
+                let Some(dropped) = event.message::<OrderDropped>() else { return };
+                // A cancel with nothing to cancel is not an order.
+                let is_order = dropped.reason != DropReason::NOTHING_TO_CANCEL;
+                self.seat(dropped.strategy.get()).orders.dropped += u64::from(is_order);
             }
             OrderReplaced::TEMPLATE_ID => {
                 let Some(report) = event.message::<OrderReplaced>() else { return };

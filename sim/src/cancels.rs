@@ -14,7 +14,8 @@ use stele_wire::messages::{
 /// The order that a cancel names: its id, account and strategy.
 type Name = (u64, u32, u16);
 
-/// An order on the log. The simulated traffic has no reports about orders, so it stays open for the epoch.
+/// An order on the log. The simulated traffic has no reports about orders, so it stays open for the epoch,
+/// unless the gateway drops it.
 #[derive(Clone, Copy, Debug)]
 struct OpenOrder {
     sequence: Sequence,
@@ -22,6 +23,7 @@ struct OpenOrder {
     instrument: u32,
     is_quote: bool,
     side: Side,
+    is_open: bool,
     /// A cancel of its whole quantity is on the log, in this session.
     is_cancelling: bool,
     /// From this event on no cancel of it is under way.
@@ -46,7 +48,7 @@ impl EngagedSwitch {
 
     /// Returns whether it must cancel the order.
     fn requires(&self, order: &OpenOrder) -> bool {
-        !order.is_cancelling && order.free_since < self.sequence && self.covers(order)
+        order.is_open && !order.is_cancelling && order.free_since < self.sequence && self.covers(order)
     }
 }
 
@@ -138,6 +140,7 @@ impl CancelChecker {
                 instrument: order.owner.instrument,
                 is_quote: order.kind == OrderKind::Quote,
                 side: order.side(),
+                is_open: true,
                 is_cancelling: false,
                 free_since: sequence,
             });
@@ -148,6 +151,13 @@ impl CancelChecker {
     fn on_cancelling(&mut self, name: Name) {
         if let Some(&place) = self.places.get(&name) {
             self.orders[place].is_cancelling = true;
+        }
+    }
+
+    /// Records that the gateway ended an order that had not left.
+    pub fn on_ended(&mut self, id: u64, account: u32, strategy: u16) {
+        if let Some(place) = self.places.remove(&(id, account, strategy)) {
+            self.orders[place].is_open = false;
         }
     }
 

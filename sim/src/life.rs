@@ -17,8 +17,8 @@ use crate::traffic::{Traffic, TrafficMix};
 use crate::violation::{Checked, Violation, violated};
 use std::sync::{Arc, Mutex, PoisonError};
 use stele_bus::{
-    Agent, Event, GatingConsumer, JournalReader, LogRing, ManualClock, NOT_RECEIVED, Publisher, Refusal,
-    RingOptions, RingParts, SealMark, Sequencer, Watermark, Watermarks,
+    Agent, Event, GatingConsumer, JournalReader, LogRing, ManualClock, MessageClass, NOT_RECEIVED, Publisher,
+    Refusal, RingOptions, RingParts, SealMark, Sequencer, Watermark, Watermarks, template,
 };
 use stele_journal::{FlushMethod, Journal, OpenedJournal};
 use stele_risk::{Risk, RiskLimits};
@@ -116,7 +116,9 @@ impl Venue for Exchange {
             return Err(VenueBusy);
         }
         let durable = self.ring.watermarks().durable();
-        let left = ReleasedOrder { sequence: order.sequence(), end: order.end(), durable };
+        let class = template(order.template_id()).map(|known| known.class);
+        let is_cancel = class == Some(MessageClass::OrderCancel);
+        let left = ReleasedOrder { sequence: order.sequence(), end: order.end(), durable, is_cancel };
         self.arrivals.lock().unwrap_or_else(PoisonError::into_inner).push(left);
         Ok(())
     }

@@ -6,8 +6,8 @@ use stele_bus::template;
 use stele_risk::OrderTerms;
 use stele_wire::Nanos;
 use stele_wire::messages::{
-    CancelOrder, CancelScope, CreditAllotment, KillSwitch, NewOrder, OrderReleased, OrderType, Quote,
-    ReplaceOrder, RiskLimit, SchemaText, Side, SwitchState,
+    CancelOrder, CancelReleased, CancelScope, CreditAllotment, KillSwitch, NewOrder, OrderDropped,
+    OrderReleased, OrderType, Quote, ReplaceOrder, RiskLimit, SchemaText, Side, SwitchState,
 };
 use zerocopy::IntoBytes;
 
@@ -49,6 +49,8 @@ static ANYTHING: LazyLock<Vec<u16>> = LazyLock::new(|| {
     let apart = [
         KillSwitch::TEMPLATE_ID,
         OrderReleased::TEMPLATE_ID,
+        CancelReleased::TEMPLATE_ID,
+        OrderDropped::TEMPLATE_ID,
         RiskLimit::TEMPLATE_ID,
         CreditAllotment::TEMPLATE_ID,
     ];

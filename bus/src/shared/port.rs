@@ -22,7 +22,7 @@ use std::sync::Arc;
 pub(crate) struct PortState {
     /// How many of the publishers that connected are gone.
     closed: AtomicU64,
-    /// The last number of the publishers whose memory was given back.
+    /// The last number of the publishers whose memory came back.
     last: AtomicU64,
 }
 

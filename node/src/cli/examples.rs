@@ -163,6 +163,10 @@ pub(super) const EXAMPLES: &[(&str, &[Example])] = &[
                 "stele kill-switch --account 1 --by 12",
                 "Reject every new order of an account and cancel its open orders.",
             ),
+            example(
+                "stele kill-switch --account 1 --by 12 --wait",
+                "The same, and return when none of its orders works, with what became of each.",
+            ),
             example("stele kill-switch --account 1 --by 12 --release", "Let the account trade again."),
             example(
                 "stele kill-switch --all --by 12 --trail trail",

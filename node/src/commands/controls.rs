@@ -1,17 +1,20 @@
 //! `stele kill-switch` and `stele limit set`: changes to the controls on orders, recorded as events.
 //!
-//! On a running bus, a change is submitted through its door, which answers with the outcome: the event itself,
-//! durable, or the `RiskDecision` that refused it. On a stopped trail, the command writes the event itself,
-//! and the next session applies it.
+//! On a running bus, a change is submitted through its door, which answers with the outcome: the event
+//! itself, durable, or the `RiskDecision` that refused it. On a stopped trail, the command writes the event
+//! itself, and the next session applies it.
 
+use super::kill_switch_wait::{self, Engaged};
 use crate::act::{Act, Purpose};
 use crate::cli::{ChangeArgs, KillSwitchArgs, LimitArgs, LimitCommand, LimitSetArgs, ScopeArgs};
 use crate::failure::Failure;
 use crate::people::different_people;
 use crate::running_bus::{self, BusShard, Made};
+use crate::signals::StopRequest;
 use serde::Serialize;
 use stele_door::DoorClient;
 use stele_strategies::Registry;
+use stele_wire::Sequence;
 use stele_wire::bounds::BODY_LENGTH_MAX;
 use stele_wire::codec::{Message, WriteError, Writer};
 use stele_wire::messages::{CancelScope, Check, EndReason, KillSwitch, RiskLimit, SwitchState};
@@ -81,8 +84,17 @@ pub(crate) fn kill_switch(args: &KillSwitchArgs) -> Result<(), Failure> {
     };
     let what = if args.release { "released" } else { "engaged" };
     let change = Change::new(&switch, &[&change.reason])?;
+    // Before the switch is submitted: a signal from then on ends the wait, not the command.
+    let stop = args.wait.then(StopRequest::listen).transpose()?;
     let entered = enter(&args.change, &change, &switch, "stele kill-switch")?;
-    print_entered(&args.change, entered, what)
+    let Some(stop) = stop else { return print_entered(&args.change, entered, what) };
+    let (shards, _) = shards(&args.change)?;
+    let killed = shards.iter().zip(&entered.entered).map(|(shard, entered)| {
+        let engaged = Engaged { scope, id, sequence: Sequence(entered.sequence) };
+        kill_switch_wait::wait(shard, &engaged, &stop)
+    });
+    let killed = killed.collect::<Result<Vec<_>, _>>()?;
+    kill_switch_wait::print(&entered, killed, what, args)
 }
 
 /// Sets, removes, proposes or approves a limit.

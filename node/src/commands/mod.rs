@@ -17,6 +17,7 @@ pub(crate) mod export_tiles;
 pub(crate) mod generate;
 pub(crate) mod hold;
 pub(crate) mod key;
+pub(crate) mod kill_switch_wait;
 pub(crate) mod man;
 pub(crate) mod new_strategy;
 mod operator;

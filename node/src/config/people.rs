@@ -11,8 +11,8 @@ use stele_door::{People, Person, Role};
 /// The longest code of a person, in bytes.
 const CODE_MAX: usize = 32;
 
-/// A person: `[[person]]`. The configuration is recorded on the log, so a code and a number stand for the name
-/// of a person and of a user.
+/// A person: `[[person]]`. The configuration is recorded on the log, so a code and a number stand for the
+/// name of a person and of a user.
 #[derive(Serialize, Deserialize, Clone, PartialEq, Debug)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct PersonConfig {

@@ -2,6 +2,7 @@
 
 use super::earlier::EarlierSessions;
 use crate::config::{Config, Credit, PublisherConfig, ShardPlan, Shards, StrategyConfig};
+use crate::emergency::{EmergencyNote, LoggedNote};
 use crate::failure::Failure;
 use crate::flush::FlushPlan;
 use crate::forwarding::{self, LinkPlan};
@@ -14,7 +15,7 @@ use crate::topology::{ShardParts, Topology};
 use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
-use stele_bus::{Clock as _, Counters, RingOptions, Timers, UtcClock, Watermark};
+use stele_bus::{Clock as _, ControlPublisher, Counters, RingOptions, Timers, UtcClock, Watermark};
 use stele_compliance::seal::SealError;
 use stele_compliance::seal::sealing::sealed_events;
 use stele_journal::{
@@ -23,7 +24,6 @@ use stele_journal::{
 use stele_replay::recall::UsedSnapshot;
 use stele_replay::{Definitions, ResumedSession, StrategySubmission, TrailState};
 use stele_risk::Risk;
-use stele_risk::bounds::RISK_INSTRUMENTS_MAX;
 use stele_strategies::host::StrategyState;
 use stele_strategies::{Host, Registry};
 use stele_venue::OpenOrder;
@@ -159,8 +159,8 @@ impl<'a> Prepared<'a> {
             }
         };
         // Later the hot threads would allocate it, event by event.
-        host.prepare(RISK_INSTRUMENTS_MAX);
-        exchange.prepare(RISK_INSTRUMENTS_MAX);
+        host.prepare(config.risk.instruments);
+        exchange.prepare(config.risk.instruments);
         let resumable = resumable(&host, &strategies);
         let acts = notices_of_acts(&host, &strategies, &resumable);
         let parts = ShardParts {
@@ -203,12 +203,17 @@ impl<'a> Prepared<'a> {
 }
 
 impl Composed<'_> {
-    /// Puts the first events of the epoch on the log. Returns the notices to print.
+    /// Puts the first events of the epoch on the log. Returns the notices to print, and the note of an
+    /// emergency mass cancel that is now on the log.
     ///
     /// # Errors
     /// [`Failure`]: an event does not fit.
-    pub(super) fn begin(self, config: &Config, topology: &mut Topology) -> Result<Vec<String>, Failure> {
-        let Self { plan, strategies, resumable, unsent, recovery, snapshot, now, .. } = self;
+    pub(super) fn begin(
+        self,
+        config: &Config,
+        topology: &mut Topology,
+    ) -> Result<(Vec<String>, Option<LoggedNote>), Failure> {
+        let Self { plan, strategies, resumable, unsent, recovery, snapshot, now, mut notices, .. } = self;
         let clock = UtcClock::new().status();
         let (configuration, start) = (config.render(), topology.start);
         let epoch = EpochStart { start: &start, recovery: &recovery, clock, now };
@@ -218,20 +223,38 @@ impl Composed<'_> {
         if let Some(UsedSnapshot { standing, written, is_logged: false }) = &snapshot {
             submit_snapshot(control, standing, written);
         }
+        let logged_note = record_emergency(plan, control, &recovery, &mut notices)?;
         for PlannedStrategy { id, config, parameters } in strategies {
             let is_resumed = resumable.contains(&id);
             control.start_strategy(&strategy(id, (&config.name, config.seed), &parameters, is_resumed))?;
         }
         resubmit(control, unsent.iter().filter(|lost| resumable.contains(&lost.strategy)))?;
         topology.sequence_prelude()?;
-        let mut notices = self.notices;
         notices.extend(topology.notices.iter().map(EngineNotice::to_string));
         notices.extend(topology.not_shared.take());
         if !plan.is_only() {
             notices.iter_mut().for_each(|notice| *notice = format!("shard {}: {notice}", plan.id));
         }
-        Ok(notices)
+        Ok((notices, logged_note))
     }
+}
+
+/// Records the emergency mass cancel of an earlier session, if there was one that is not on the log. Returns
+/// its note, to be removed once the event is durable.
+fn record_emergency(
+    plan: &ShardPlan,
+    control: &mut ControlPublisher,
+    recovery: &RecoveryReport,
+    notices: &mut Vec<String>,
+) -> Result<Option<LoggedNote>, Failure> {
+    let note = EmergencyNote::read(&plan.directory).unwrap_or_else(|what| {
+        notices.push(what);
+        None
+    });
+    let Some(note) = note else { return Ok(None) };
+    control.publish_text(&note.event(recovery.last_sequence), note.sentence().as_bytes())?;
+    notices.push(format!("when the trail was last written, {}", note.sentence()));
+    Ok(Some(LoggedNote::of(&plan.directory)))
 }
 
 /// Returns the numbers and names of the publishers in other processes that may submit to the shard.

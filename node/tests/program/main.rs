@@ -8,6 +8,7 @@ mod bad_input;
 mod built_in;
 mod command_lines;
 mod controls;
+mod door;
 mod exchange;
 mod files;
 mod full_disk;
