@@ -7,7 +7,7 @@ use std::mem::offset_of;
 use std::path::Path;
 use stele_bus::session::{SchemaDocument, SessionEnding};
 use stele_bus::{
-    Agent, Clock as _, ControlPublisher, LogRing, ManualClock, NOT_RECEIVED, Publisher, RingOptions,
+    Agent, Clock as _, ControlPublisher, Grants, LogRing, ManualClock, NOT_RECEIVED, Publisher, RingOptions,
     Sequencer, SessionBeginning, Watermark,
 };
 use stele_compliance::{VerifiedTrail, VerifyError, VerifyOptions, verify};
@@ -134,7 +134,7 @@ impl Session {
         let clock = ManualClock::at(now);
         let risk = Risk::new(RiskLimits::default());
         let mut sequencer = Sequencer::new(&start, parts.writer, clock.clone(), risk).unwrap();
-        let mut publisher = |id, name| sequencer.publisher(id, name, 64 << 10);
+        let mut publisher = |id, name| sequencer.publisher(id, name, 64 << 10, Grants::all());
         let (control, market, strategies) =
             (publisher(1, "control"), publisher(2, "feed"), publisher(3, "strategies"));
         let (releases, reports) = (publisher(4, "gateway"), publisher(5, "venue"));

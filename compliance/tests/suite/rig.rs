@@ -7,8 +7,8 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 use stele_bus::session::{SchemaDocument, SessionEnding};
 use stele_bus::{
-    Agent, AgentError, Clock as _, ControlPublisher, Event, LogRing, ManualClock, NOT_RECEIVED, Publisher,
-    Refusal, RingOptions, Sequencer, SessionBeginning, Watermark,
+    Agent, AgentError, Clock as _, ControlPublisher, Event, Grants, LogRing, ManualClock, NOT_RECEIVED,
+    Publisher, Refusal, RingOptions, Sequencer, SessionBeginning, Watermark,
 };
 use stele_journal::format::{HeaderState, SegmentHeader, segment_name};
 use stele_journal::{Journal, JournalOptions};
@@ -87,7 +87,7 @@ impl Rig {
         let limits = RiskLimits { order_quantity_max: Some(QUANTITY_MAX), ..RiskLimits::default() };
         let risk = Risk::new(limits);
         let mut sequencer = Sequencer::new(&start, parts.writer, clock.clone(), risk).unwrap();
-        let mut publisher = |id, name| sequencer.publisher(id, name, 64 << 10);
+        let mut publisher = |id, name| sequencer.publisher(id, name, 64 << 10, Grants::all());
         let (control, feed) = (publisher(1, "control"), publisher(2, "feed"));
         let (releases, reports) = (publisher(4, "gateway"), publisher(5, "venue"));
         let venue = Accepting { publisher: reports, waiting: VecDeque::new() };
