@@ -100,13 +100,13 @@ pub(crate) fn kill_switch(args: &KillSwitchArgs) -> Result<(), Failure> {
 /// Sets, removes, proposes or approves a limit.
 pub(crate) fn limit(args: &LimitArgs, strategies: &Registry) -> Result<(), Failure> {
     match &args.command {
-        LimitCommand::Set(args) => set(args),
+        LimitCommand::Set(args) => set(args, strategies),
         LimitCommand::Propose(args) => super::proposals::propose(args, strategies),
         LimitCommand::Approve(args) => super::proposals::approve(args, strategies),
     }
 }
 
-fn set(args: &LimitSetArgs) -> Result<(), Failure> {
+fn set(args: &LimitSetArgs, strategies: &Registry) -> Result<(), Failure> {
     let change = &args.change;
     different_people(change.people.by, change.people.approved_by)?;
     let (scope, id, instrument) = scope(&args.scope, true)?;
@@ -121,6 +121,9 @@ fn set(args: &LimitSetArgs) -> Result<(), Failure> {
         limit,
         ..RiskLimit::NULL
     };
+    if change.trail.is_none() && shards(change)?.0.iter().any(|shard| shard.door.welcome().has_people) {
+        return super::proposals::propose_instead(&block, change, strategies);
+    }
     let change = Change::new(&block, &[])?;
     let entered = enter(&args.change, &change, &block, "stele limit set")?;
     print_entered(&args.change, entered, "set")
