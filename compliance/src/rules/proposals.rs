@@ -112,8 +112,8 @@ impl Proposals {
         }
         by_two(change, &proposal)?;
         let now = site.frame.timestamp().0;
-        if proposal.expires != NO_TIME && now > proposal.expires {
-            return differs(format!("an approval until {}", proposal.expires), format!("one at {now}"));
+        if proposal.expires != NO_TIME && now >= proposal.expires {
+            return differs(format!("an approval before {}", proposal.expires), format!("one at {now}"));
         }
         let stated = change.previous.get();
         let in_force = self.in_force.get(&own).copied().flatten();

@@ -111,9 +111,9 @@ rules! {
     OrderUnderSwitch "order-under-switch" since 1 WhatIsKnown "no order passed an engaged kill switch";
     /// No order, replacement or quote of a strategy is on the log after its pause and before it was resumed.
     OrderOfPaused "order-of-paused" since 2 WhatIsKnown "no order of a paused strategy passed";
-    /// A change of a limit or of credit, or the release of a kill switch, passes the checks of its moment:
-    /// its scope exists, and it has the two people that the session's configuration requires (RTS 6 Art.
-    /// 15(6)).
+    /// A change of a limit or of credit, its proposal, the release of a kill switch and an operator's cancel
+    /// pass the checks of their moment: the scope or the order exists, and a change has the two people that
+    /// the session's configuration requires (RTS 6 Art. 15(6)).
     ChangeAllowed "change-allowed" since 2 Nothing "changes of limits, credit and switches were allowed";
     /// A limit that names a proposal has the terms of that proposal, was proposed by one person and approved
     /// by another, both with their own user of the operating system where that is known, before the proposal

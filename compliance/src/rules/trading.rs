@@ -72,13 +72,19 @@ impl Trading {
                 self.checks.on_change(site, setting, counts)?;
                 self.switches.insert(site.sequence().0);
             }
-            Role::Proposal => self.proposals.on_proposed(site),
+            Role::Proposal => {
+                self.checks.on_change(site, setting, counts)?;
+                self.proposals.on_proposed(site);
+            }
             Role::Grant => self.grants.on_grant(frame),
             Role::Reset => {
                 let (publisher, number) = self.grants.on_reset(site, counts)?;
                 shared.origins.on_reset(publisher, number);
             }
-            Role::OperatorCancel => self.acts.on_operator_cancel(site, setting, shared.orders, counts)?,
+            Role::OperatorCancel => {
+                self.acts.on_operator_cancel(site, setting, shared.orders, counts)?;
+                self.checks.on_change(site, setting, counts)?;
+            }
             Role::Emergency => self.acts.on_emergency(site, shared.epochs, setting, counts)?,
             _ => {}
         }

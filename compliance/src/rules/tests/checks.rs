@@ -350,22 +350,24 @@ fn wait(trail: &mut Trail, events: u64) {
 
 #[test]
 fn an_approval_that_comes_twice_too_late_or_after_another_change_is_found() {
-    let mut trail = Trail::begun();
-    let proposal = propose(&mut trail);
+    let proposed = || {
+        let mut trail = Trail::begun();
+        trail.push(&limit(Check::ORDER_QUANTITY, 50)).unwrap();
+        let proposal = propose(&mut trail);
+        (trail, proposal)
+    };
+    let (mut trail, proposal) = proposed();
     trail.push(&approval(proposal)).unwrap();
     assert_eq!(broken(trail.push(&approval(proposal))).0, Rule::LimitApproved);
 
-    let mut trail = Trail::begun();
-    let proposal = propose(&mut trail);
+    let (mut trail, proposal) = proposed();
+    wait(&mut trail, 1);
+    trail.push(&approval(proposal)).unwrap();
+    let (mut trail, proposal) = proposed();
     wait(&mut trail, 2);
-    trail.push(&approval(proposal)).unwrap();
-    let mut trail = Trail::begun();
-    let proposal = propose(&mut trail);
-    wait(&mut trail, 3);
     assert_eq!(broken(trail.push(&approval(proposal))).0, Rule::LimitApproved);
 
-    let mut trail = Trail::begun();
-    let proposal = propose(&mut trail);
+    let (mut trail, proposal) = proposed();
     trail.push(&limit(Check::ORDER_QUANTITY, 60)).unwrap();
     assert_eq!(broken(trail.push(&approval(proposal))).0, Rule::LimitApproved);
 }
