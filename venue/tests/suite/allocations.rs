@@ -5,7 +5,7 @@ use stele_bus::bounds::RING_LENGTH_MIN;
 use stele_bus::{
     Agent, Counters, Event, LogRing, RingOptions, RingParts, Sequencer, SequencerStart, UtcClock, Watermark,
 };
-use stele_risk::{Risk, RiskLimits};
+use stele_risk::RiskLimits;
 use stele_strategies::Random;
 use stele_testkit::allocations;
 use stele_venue::paper_exchange::{Counterparty, Delay, PaperExchange, PaperOptions, QueueModel};
@@ -15,7 +15,7 @@ use stele_wire::codec::Message;
 use stele_wire::frame::{FrameHeader, frame_length};
 use stele_wire::messages::{
     BookAdd, BookCancel, BookExecute, Boolean, CancelOrder, InstrumentDefinition, MarketFlags, NewOrder,
-    OrderType, ReplaceOrder, SCHEMA_ID, SCHEMA_VERSION, Side, TimeInForce,
+    OrderCancelled, OrderStatus, OrderType, ReplaceOrder, SCHEMA_ID, SCHEMA_VERSION, Side, TimeInForce,
 };
 use stele_wire::{Frame, Identity, Nanos, Position, Sequence};
 use zerocopy::little_endian::{U16, U64};
@@ -265,22 +265,30 @@ fn an_order_leaves_through_the_gateway_without_an_allocation() {
         segment_length: 1 << 20,
         block_length: 4096,
     };
-    let risk = Risk::new(RiskLimits::default());
+    let risk = crate::rig::defined(RiskLimits::default());
     let mut sequencer = Sequencer::new(&start, writer, UtcClock::new(), risk).unwrap();
     let mut strategy = sequencer.publisher(1, "strategy", 4096);
     let released = sequencer.publisher(2, "gateway", 4096);
+    let mut reports = sequencer.publisher(3, "venue", 4096);
     let orders = sequencer.gating_consumer("gateway");
     let counters = Counters::create().unwrap();
     let mut gateway =
         OrderGateway::new("gateway", orders, released, Watermark::Durable, Sink(0), UtcClock::new());
     gateway.register_counters(&counters, 0).unwrap();
     let mut buffer = [0; 512];
-    let order = NewOrder { quantity: 1.into(), limit_price: 10.into(), side: Side::BUY, ..NewOrder::NULL };
-    let order = order.encode(&mut buffer, [], b"", b"").unwrap();
 
     let before = allocations();
-    for _ in 0..20_000 {
+    for id in 1..=20_000 {
+        let order = crate::rig::order(id, 1);
+        let order = order.encode(&mut buffer, [], b"", b"").unwrap();
         strategy.offer(NewOrder::TEMPLATE_ID, order, Nanos(1)).unwrap();
+        let done = OrderCancelled {
+            client_order_id: (id - 1).into(),
+            account: 1.into(),
+            status: OrderStatus::DONE,
+            ..OrderCancelled::NULL
+        };
+        reports.offer_message(&done, Nanos(1)).unwrap();
         sequencer.do_work().unwrap();
         let (from, batched) = (ring.watermarks().written(), ring.watermarks().batched());
         let to = journal.contiguous_end(from, batched);
