@@ -19,7 +19,8 @@ pub use lossy::{LossyConsumer, Observed, Overrun};
 /// removes its gate.
 ///
 /// ```
-/// # use stele_bus::{Grants, Agent, LogRing, ManualClock, NOT_RECEIVED, RingOptions, Sequencer, SequencerStart};
+/// # use stele_bus::{Grants, Agent, LogRing, ManualClock, NOT_RECEIVED, RingOptions, Sequencer,
+/// SequencerStart};
 /// # use stele_risk::{Risk, RiskLimits};
 /// # use stele_wire::{Identity, Nanos, Position, Sequence, messages::Trade};
 /// # let start = SequencerStart {

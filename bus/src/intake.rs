@@ -117,8 +117,8 @@ impl Intake {
         }
     }
 
-    /// Takes what a publisher in another process committed. What another process claimed anew gets its grants
-    /// on the log again.
+    /// Takes what a publisher in another process committed. The grants of a
+    /// lane that was claimed again are logged again.
     #[inline]
     pub(crate) fn pump(&mut self) {
         let Some(remote) = &mut self.remote else { return };

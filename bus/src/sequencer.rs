@@ -2,8 +2,8 @@
 //! thread without locks and without waiting.
 //!
 //! A submission is identified by its publisher and the publisher's own number, which only grows. Duplicates
-//! are dropped, counted and reported on the log, also after a restart ([`Sequencer::continue_numbering`]). The
-//! sequencer writes both into messages that carry them, and refuses what the publisher was not granted
+//! are dropped, counted and reported on the log, also after a restart ([`Sequencer::continue_numbering`]).
+//! The sequencer writes both into messages that carry them, and refuses what the publisher was not granted
 //! ([`Grants`]).
 
 mod desk;
@@ -156,8 +156,8 @@ impl<C: Clock> Sequencer<C> {
     }
 
     /// Registers a publisher with a ring of `capacity` words, see [`crate::bounds::PUBLISHER_WORDS_DEFAULT`].
-    /// `id` identifies it in messages (0 is the sequencer itself); `name` is cut to 32 bytes; `grants` is what
-    /// it may submit.
+    /// `id` identifies it in messages (0 is the sequencer itself); `name` is cut to 32 bytes; `grants` is
+    /// what it may submit.
     ///
     /// # Panics
     /// When the id is 0 or in use, or when there are [`PUBLISHERS_MAX`] publishers already.

@@ -208,7 +208,7 @@ impl DoorClient {
         let (answer, _) = exchanged.map_err(|fault| fault.at(&address))?;
         wait(ANSWER_PATIENCE)?;
         let welcome = match answer {
-            Answer::Welcome(welcome) => welcome,
+            Answer::Welcome(welcome) => *welcome,
             other => return Err(unexpected(other)),
         };
         if welcome.schema != SCHEMA_VERSION {

@@ -313,7 +313,7 @@ impl Serving {
         }
         let mut shards: Vec<_> = self.shards.iter().map(Shard::report).collect();
         shards.sort_by_key(|shard| shard.shard);
-        Ok(Answer::Welcome(Welcome {
+        Ok(Answer::Welcome(Box::new(Welcome {
             bus: self.name.clone(),
             process: std::process::id(),
             schema: SCHEMA_VERSION,
@@ -321,7 +321,7 @@ impl Serving {
             caller,
             person,
             shards,
-        }))
+        })))
     }
 
     /// Goes on with the controls that are on their way, and answers those that have an outcome.

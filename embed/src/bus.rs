@@ -126,8 +126,9 @@ impl Bus {
         self.parts.as_mut().expect("only `start` and `stop` take the parts, and they consume the bus")
     }
 
-    /// Creates a publisher for this process, which may submit what `grants` says. Its number is the lowest free one from 2 on, so publishers that
-    /// are created in the same order have the same numbers in every session.
+    /// Creates a publisher for this process, which may submit what `grants` says. Its number is the lowest
+    /// free one from 2 on, so publishers that are created in the same order have the same numbers in every
+    /// session.
     ///
     /// # Errors
     /// [`BusError::Registration`] where the number is taken, or where the bus has no place for another one.

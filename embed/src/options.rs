@@ -56,10 +56,10 @@ impl Default for BusOptions {
 pub struct RemoteAccess {
     /// The name by which they find the bus, see [`stele_door::DoorClient::find`].
     pub name: String,
-    /// The publishers in other processes: the id and the name of each, and what it may submit. Ids from 100 on do not collide with
-    /// those of [`crate::Bus::publisher`]. Where there are any, opening an existing trail reads all of it for
-    /// the last number of each publisher, so that what they send again after a restart is recognised as a
-    /// duplicate.
+    /// The publishers in other processes: the id and the name of each, and what it may submit. Ids from 100
+    /// on do not collide with those of [`crate::Bus::publisher`]. Where there are any, opening an existing
+    /// trail reads all of it for the last number of each publisher, so that what they send again after a
+    /// restart is recognised as a duplicate.
     pub publishers: Vec<(u16, String, Grants)>,
 }
 

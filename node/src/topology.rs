@@ -231,8 +231,8 @@ impl Topology {
         })
     }
 
-    /// Submits what resumed strategies had sent in the epoch before and what was lost with its process, before
-    /// the strategies send anything new. It is submitted as theirs.
+    /// Submits what resumed strategies had sent in the epoch before and what was lost with its process,
+    /// before the strategies send anything new. It is submitted as theirs.
     pub(crate) fn resubmit<'a>(
         &mut self,
         mut unsent: impl Iterator<Item = &'a StrategySubmission>,

@@ -112,7 +112,7 @@ impl<C: Clock> StrategyAgent<C> {
     }
 
     /// Submits again what a strategy had sent in an earlier session and what its log does not have. Call it
-    /// before the agent starts, in the order in which it was sent: the publisher numbers it anew.
+    /// before the agent starts, in the order in which it was sent: the publisher numbers it again.
     ///
     /// # Errors
     /// [`Refusal`]: it was not submitted.

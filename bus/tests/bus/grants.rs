@@ -158,7 +158,7 @@ fn the_identity_in_a_body_is_not_believed() {
     let timer = found::<TimerSet>(&rig)[0];
     assert_eq!((timer.publisher.get(), timer.publisher_sequence.get(), timer.strategy.get()), (6, 41, 5));
     assert_eq!(found::<OrderReleased>(&rig)[0].gateway.get(), 6);
-    // Nobody else is shut out.
+    // No other publisher is shut out.
     let mut numbers = RecordedNumbers::default();
     rig.verified_trail().iter().for_each(|(_, frame)| numbers.on_event(frame));
     assert_eq!(numbers.last.get(&1), None);

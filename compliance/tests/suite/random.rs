@@ -364,8 +364,11 @@ fn check(folder: &Path) -> Result<VerifiedTrail, VerifyError> {
     verify(folder, &VerifyOptions { threads: 1, ..VerifyOptions::default() })
 }
 
+/// The rule that finds a change, and the change.
+type Change = (&'static str, fn(&mut Frames));
+
 /// Changes of one event, and the rule that finds each.
-const CHANGES: &[(&str, fn(&mut Frames))] = &[
+const CHANGES: &[Change] = &[
     ("order-within-limits", |frames| {
         set(frames, RiskLimit::TEMPLATE_ID, 0, offset_of!(RiskLimit, limit), &19_i64.to_le_bytes())
     }),

@@ -315,7 +315,8 @@ pub(super) fn approval(proposal: u64) -> RiskLimit {
 
 #[test]
 fn an_approval_that_differs_from_its_proposal_or_is_by_the_same_person_is_found() {
-    let changes: &[(&str, fn(&mut RiskLimit))] = &[
+    type Change = (&'static str, fn(&mut RiskLimit));
+    let changes: &[Change] = &[
         ("another limit", |limit| limit.limit = I64::new(101)),
         ("another check", |limit| limit.check = Check::POSITION),
         ("another scope", |limit| limit.instrument = U32::new(INSTRUMENT)),

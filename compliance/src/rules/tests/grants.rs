@@ -29,7 +29,8 @@ fn order_of(trail: &mut Trail, publisher: u16) -> Verdict {
 
 #[test]
 fn an_order_of_a_publisher_without_a_grant_for_it_is_found() {
-    let cases: &[(GrantGroups, &[(CancelScope, u32)], bool)] = &[
+    type Case = (GrantGroups, &'static [(CancelScope, u32)], bool);
+    let cases: &[Case] = &[
         (GrantGroups::ORDERS, &[], true),
         (GrantGroups::ORDERS.with(GrantGroups::MARKET), &[(CancelScope::STRATEGY, 1)], true),
         (GrantGroups::ORDERS, &[(CancelScope::ACCOUNT, 99), (CancelScope::ACCOUNT, ACCOUNT)], true),

@@ -109,7 +109,8 @@ fn an_execution_that_is_reported_twice_is_found() {
 
 #[test]
 fn cumulative_quantities_and_those_left_that_do_not_add_up_are_found() {
-    let changes: &[(&str, fn(&mut OrderFilled))] = &[
+    type Change = (&'static str, fn(&mut OrderFilled));
+    let changes: &[Change] = &[
         ("cumulative", |fill| fill.cumulative_quantity = U64::new(5)),
         ("left", |fill| fill.leaves_quantity = U64::new(5)),
         ("done with a rest", |fill| fill.status = OrderStatus::DONE),
