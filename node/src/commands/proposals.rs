@@ -1,7 +1,7 @@
 //! `stele limit propose` and `stele limit approve`: a limit that one person proposes is in force when another
 //! one approves it.
 
-use super::controls::{Change, Entries, check, enter, scope, value};
+use super::controls::{Change, Entries, check, enter, scope, shards, value};
 use super::operator::{OperatedLog, logs, on_log, only_log, reason};
 use crate::cli::{ChangeArgs, LimitApproveArgs, LimitProposeArgs, OutputArgs, PeopleArgs};
 use crate::failure::Failure;
@@ -48,7 +48,7 @@ pub(super) fn propose(args: &LimitProposeArgs, strategies: &Registry) -> Result<
         reason: args.reason.clone(),
         bus: log.bus.clone(),
         shard: log.shard,
-        trail: log.trail.clone(),
+        trail: None,
         output: log.output,
     };
     let asked = RiskLimit {
@@ -141,6 +141,7 @@ pub(super) fn approve(args: &LimitApproveArgs, strategies: &Registry) -> Result<
     let proposal = find(&log, args.proposal)?;
     let proposed_by = proposal.proposed_by.get();
     different_people(proposed_by, Some(args.by))?;
+    different_users(&change, args.proposal, proposal.caller_user.get())?;
     let block = RiskLimit {
         effective: proposal.effective,
         scope_id: proposal.scope_id,
@@ -180,8 +181,19 @@ fn change_of(args: &LimitApproveArgs, proposed_by: u32) -> ChangeArgs {
         reason: String::new(),
         bus: log.bus.clone(),
         shard: log.shard,
-        trail: log.trail.clone(),
+        trail: None,
         output: OutputArgs { json: log.output.json },
+    }
+}
+
+/// Checks that another user of the operating system made the proposal than the one who approves it.
+fn different_users(change: &ChangeArgs, proposal: u64, proposed_by: u32) -> Result<(), Failure> {
+    let (shards, _) = shards(change)?;
+    let is_same = shards.iter().any(|shard| shard.door.welcome().caller.user == proposed_by);
+    match is_same {
+        false => Ok(()),
+        true => Err(Failure::not_so(format!("proposal {proposal} was made by the same user, {proposed_by}"))
+            .help("two different people approve a limit, as two users of the operating system")),
     }
 }
 
