@@ -39,7 +39,7 @@ pub enum OriginFields {
 impl OriginFields {
     /// The byte offsets of the publisher's number (u64) and of its id (u16) in the body. The number is at the
     /// beginning of a word, and the id within one.
-    pub(crate) const fn offsets(self) -> (Option<usize>, Option<usize>) {
+    pub const fn offsets(self) -> (Option<usize>, Option<usize>) {
         match self {
             Self::None => (None, None),
             Self::Order => (Some(0), Some(8)),

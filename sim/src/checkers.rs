@@ -60,11 +60,13 @@ impl WatermarkChecker {
     }
 }
 
-/// Checks that everything that a publisher submitted is on the log, once, in its order and unchanged, and
-/// that everything else there comes from the sequencer or the gateway.
+/// Checks that everything that a publisher submitted is on the log, once, in its order, unchanged and as its
+/// own, and that everything else there comes from the sequencer or the gateway.
 #[derive(Clone, Debug)]
 pub struct SubmissionChecker {
     waiting: Vec<VecDeque<Submission>>,
+    /// How many submissions of each publisher were accepted.
+    accepted: Vec<u64>,
     gateway: u16,
     cancels: CancelChecker,
     /// What the gateway dropped.
@@ -78,12 +80,22 @@ const STAMP: std::ops::Range<usize> =
 impl SubmissionChecker {
     /// Creates the checker for `publishers` publishers and a gateway that publishes as `gateway`.
     pub fn new(publishers: usize, gateway: u16) -> Self {
-        let (waiting, dropped) = (vec![VecDeque::new(); publishers], BTreeSet::new());
-        Self { waiting, gateway, cancels: CancelChecker::default(), dropped }
+        let (waiting, accepted) = (vec![VecDeque::new(); publishers], vec![0; publishers]);
+        Self { waiting, accepted, gateway, cancels: CancelChecker::default(), dropped: BTreeSet::new() }
     }
 
-    /// Records that publisher `index`'s submission was accepted.
-    pub fn on_taken(&mut self, index: usize, submission: Submission) {
+    /// Records that a submission of the publisher with the id `index + 1` was accepted. Where its message
+    /// carries an identity, the log has the publisher's.
+    pub fn on_taken(&mut self, index: usize, mut submission: Submission) {
+        self.accepted[index] += 1;
+        let origin = template(submission.template_id).map(|known| known.origin.offsets());
+        let (number_at, publisher_at) = origin.unwrap_or_default();
+        if let Some(at) = number_at {
+            submission.body[at..at + 8].copy_from_slice(&self.accepted[index].to_le_bytes());
+        }
+        if let Some(at) = publisher_at {
+            submission.body[at..at + 2].copy_from_slice(&(index as u16 + 1).to_le_bytes());
+        }
         self.waiting[index].push_back(submission);
     }
 

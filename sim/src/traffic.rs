@@ -7,7 +7,7 @@ use stele_risk::OrderTerms;
 use stele_wire::Nanos;
 use stele_wire::messages::{
     CancelOrder, CancelReleased, CancelScope, CreditAllotment, KillSwitch, NewOrder, OrderDropped,
-    OrderReleased, OrderType, Quote, ReplaceOrder, RiskLimit, SchemaText, Side, SwitchState,
+    OrderReleased, OrderType, PublisherReset, Quote, ReplaceOrder, RiskLimit, SchemaText, Side, SwitchState,
 };
 use zerocopy::IntoBytes;
 
@@ -53,8 +53,10 @@ static ANYTHING: LazyLock<Vec<u16>> = LazyLock::new(|| {
         OrderDropped::TEMPLATE_ID,
         RiskLimit::TEMPLATE_ID,
         CreditAllotment::TEMPLATE_ID,
+        PublisherReset::TEMPLATE_ID,
     ];
-    let others = |id: &u16| template(*id).is_some() && !typed.contains(id) && !apart.contains(id);
+    let is_submitted = |id: &u16| template(*id).is_some_and(|known| !known.group.is_empty());
+    let others = |id: &u16| is_submitted(id) && !typed.contains(id) && !apart.contains(id);
     (1..u16::MAX).filter(others).collect()
 });
 

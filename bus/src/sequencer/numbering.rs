@@ -202,7 +202,8 @@ impl<C: Clock> Desk<C> {
 }
 
 impl<C: Clock> Sequencer<C> {
-    /// Applies the reset that the desk kept, or records why it is refused.
+    /// Applies the reset that the desk kept, or records why it is refused: there is no such publisher in
+    /// another process, the number is too high, or the people are missing.
     #[cold]
     #[inline(never)]
     pub(super) fn reset_numbering(&mut self, pending: PendingReset) {
@@ -212,12 +213,14 @@ impl<C: Clock> Sequencer<C> {
         let reset = *View::<PublisherReset>::read(block, SCHEMA_VERSION, body).expect("the body is as long");
         let (id, new) = (reset.publisher.get(), reset.new_number.get());
         let intake = self.intakes.iter().position(|intake| intake.id == id);
+        // A publisher of this process keeps its own count, which a reset would contradict.
+        let is_resettable = intake.is_none_or(|index| self.intakes[index].is_outside);
         let last = match intake {
             Some(index) => Some(self.intakes[index].last),
             None => self.known.get(&id).copied(),
         };
         let refused = match last {
-            Some(last) if new <= RESET_NUMBER_MAX && reset.party.get() != 0 => {
+            Some(last) if is_resettable && new <= RESET_NUMBER_MAX && reset.party.get() != 0 => {
                 let checked = self.desk.risk.check_control(PublisherReset::TEMPLATE_ID, body, now);
                 checked.map(|()| last)
             }

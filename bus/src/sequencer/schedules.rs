@@ -475,7 +475,7 @@ impl World {
         let peer = IDS.iter().position(|id| *id == target).map(|index| &mut self.peers[index]);
         let are_two = party != 0 && approved_by != 0 && party != approved_by;
         match peer {
-            Some(peer) if new <= 1 << 62 && party != 0 && (!self.four_eyes || are_two) => {
+            Some(peer) if peer.is_outside && new <= 1 << 62 && party != 0 && (!self.four_eyes || are_two) => {
                 self.entries.push(Entry::Reset { target, last: peer.last, new });
                 (peer.last, peer.expected) = (new, None);
             }

@@ -1,6 +1,6 @@
 //! What a publisher may submit, and as whom: grants, stamped identity, and bounded numbering.
 
-use crate::rig::{Rig, START, cancel, defined, notice, order, order_body};
+use crate::rig::{Rig, START, cancel, notice, order, order_body};
 use stele_bus::{Grants, Publisher, RecordedNumbers, RemotePublisher};
 use stele_risk::RiskLimits;
 use stele_wire::Frame;
@@ -278,21 +278,21 @@ fn reset(publisher: u16, new: u64, party: u32, approved_by: u32) -> Vec<u8> {
 
 #[test]
 fn a_person_resets_a_numbering_and_the_act_is_on_the_log_with_the_number_before() {
-    let limits = RiskLimits { four_eyes: true, ..RiskLimits::default() };
-    let mut rig = Rig::with_risk(defined(limits));
-    let mut desk = rig.sequencer.publisher(3, "desk", 4096, GrantGroups::ORDERS);
+    let mut rig = Rig::shared_with(RiskLimits { four_eyes: true, ..RiskLimits::default() });
+    let mut port = rig.sequencer.remote_publisher(OUTSIDE, "desk", 1 << 12, GrantGroups::ORDERS);
+    let mut desk = rig.connect(&mut port);
     let mut control = rig.sequencer.publisher(6, "controls", 4096, GrantGroups::OPERATOR);
     desk.continue_after(500);
     desk.offer(NewOrder::TEMPLATE_ID, &order_body(&order(1, 1)), START).unwrap();
     rig.settle();
     let bodies = [
-        reset(3, 10, 1, 0),
-        reset(3, 10, 1, 1),
-        reset(3, u64::MAX - 1, 1, 2),
+        reset(OUTSIDE, 10, 1, 0),
+        reset(OUTSIDE, 10, 1, 1),
+        reset(OUTSIDE, u64::MAX - 1, 1, 2),
         reset(44, 10, 1, 2),
-        reset(3, 10, 0, 2),
-        reset(3, 10, 1, 2),
-        reset(3, 20, 1, 2),
+        reset(OUTSIDE, 10, 0, 2),
+        reset(OUTSIDE, 10, 1, 2),
+        reset(OUTSIDE, 20, 1, 2),
     ];
     for body in &bodies {
         control.offer(PublisherReset::TEMPLATE_ID, body, START).unwrap();
@@ -317,21 +317,32 @@ fn a_person_resets_a_numbering_and_the_act_is_on_the_log_with_the_number_before(
     assert_eq!(signed, [(1, 501), (3, 21)], "the risk checks follow the reset, too");
     let mut recorded = RecordedNumbers::default();
     rig.verified_trail().iter().for_each(|(_, frame)| recorded.on_event(frame));
-    assert_eq!(recorded.last[&3], 21);
+    assert_eq!(recorded.last[&OUTSIDE], 21);
 }
 
 #[test]
-fn a_reset_applies_to_what_is_admitted_after_it_and_only_the_operator_may_submit_it() {
-    let mut rig = Rig::new();
+fn resets_apply_in_their_order_and_only_an_operator_resets_a_publisher_of_another_process() {
+    let mut rig = Rig::shared();
+    let mut port = rig.sequencer.remote_publisher(OUTSIDE, "outside", 1 << 10, Grants::market());
+    let mut client = rig.connect(&mut port);
     let mut feed = rig.sequencer.publisher(2, "feed", 4096, Grants::market());
     let mut control = rig.sequencer.publisher(6, "controls", 4096, GrantGroups::OPERATOR);
-    feed.offer(NOTICE, &notice(1, 40), START).unwrap();
-    feed.offer(PublisherReset::TEMPLATE_ID, &reset(6, 1 << 40, 1, 2), START).unwrap();
+    client.offer(NOTICE, &notice(1, 40), START).unwrap();
+    feed.offer(PublisherReset::TEMPLATE_ID, &reset(OUTSIDE, 1 << 40, 1, 2), START).unwrap();
     rig.settle();
-    control.offer(PublisherReset::TEMPLATE_ID, &reset(6, 1 << 40, 1, 2), START).unwrap();
-    // In the same chunk, so its number is below the new one.
-    control.offer(PublisherReset::TEMPLATE_ID, &reset(2, 1 << 40, 1, 2), START).unwrap();
+    for body in [reset(OUTSIDE, 1 << 40, 1, 2), reset(OUTSIDE, 5, 1, 2), reset(2, 5, 1, 2), reset(6, 5, 1, 2)]
+    {
+        control.offer(PublisherReset::TEMPLATE_ID, &body, START).unwrap();
+    }
     on_disk(&mut rig);
-    assert_eq!(found::<PublisherReset>(&rig).len(), 1);
-    assert_eq!((not_granted(&rig), rig.sequencer.statistics().duplicates), (1, 1));
+    let resets = found::<PublisherReset>(&rig);
+    let numbers: Vec<_> = resets.iter().map(|it| (it.last_number.get(), it.new_number.get())).collect();
+    assert_eq!(numbers, [(1, 1 << 40), (1 << 40, 5)]);
+    assert_eq!(not_granted(&rig), 1);
+    let checks: Vec<_> = found::<RiskDecision>(&rig).iter().map(|decision| decision.check).collect();
+    assert_eq!(checks, [Check::MALFORMED; 2]);
+    drop(client);
+    port.close();
+    rig.settle();
+    assert_eq!(rig.connect(&mut port).next_sequence(), 6);
 }

@@ -199,7 +199,7 @@ pub(super) const EXAMPLES: &[(&str, &[Example])] = &[
                 "Let a publisher that has lost its count number its submissions from 1 again.",
             ),
             example(
-                "stele publisher reset 3 --to 5000 --by 12 --reason \"jumped\" --trail trail",
+                "stele publisher reset 100 --to 5000 --by 12 --reason \"jumped\" --trail trail",
                 "Set the numbering when the bus is not running.",
             ),
         ],

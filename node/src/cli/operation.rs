@@ -96,7 +96,7 @@ pub(crate) struct PublisherArgs {
 
 #[derive(Subcommand, Debug)]
 pub(crate) enum PublisherCommand {
-    /// Set the number after which a publisher continues
+    /// Set the number after which a publisher of another process continues
     ///
     /// A publisher's numbers only grow, and each is taken once. After a reset to a lower number, what was
     /// sent before is no longer recognised as a duplicate.

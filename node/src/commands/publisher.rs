@@ -9,13 +9,14 @@ use std::collections::BTreeMap;
 use stele_bus::RecordedNumbers;
 use stele_bus::bounds::RESET_NUMBER_MAX;
 use stele_wire::codec::text;
-use stele_wire::messages::{PublisherGrant, PublisherReset};
+use stele_wire::messages::{Boolean, PublisherGrant, PublisherReset};
 use zerocopy::little_endian::{U16, U32, U64};
 
 /// The publishers of a log.
 struct Publishers {
-    names: BTreeMap<String, u16>,
-    /// The last number of each.
+    /// Those in other processes. The others keep their own count.
+    outside: BTreeMap<String, u16>,
+    /// The last number of each publisher.
     numbers: BTreeMap<u16, u64>,
 }
 
@@ -56,22 +57,29 @@ fn reset(args: &PublisherResetArgs) -> Result<(), Failure> {
 impl Publishers {
     fn read(log: &OperatedLog) -> Result<Self, Failure> {
         let mut reader = super::open_trail(&log.trail)?;
-        let (mut names, mut numbers) = (BTreeMap::new(), RecordedNumbers::default());
+        let (mut outside, mut numbers) = (BTreeMap::new(), RecordedNumbers::default());
         while let Some(entry) = reader.read_next().map_err(Failure::not_so)? {
             numbers.on_event(&entry.frame);
-            if let Some(grant) = entry.frame.message::<PublisherGrant>() {
-                names.insert(text(&grant.name).to_owned(), grant.publisher.get());
+            if let Some(grant) = entry.frame.message::<PublisherGrant>()
+                && grant.is_outside == Boolean::TRUE
+            {
+                outside.insert(text(&grant.name).to_owned(), grant.publisher.get());
             }
         }
-        Ok(Self { names, numbers: numbers.last })
+        Ok(Self { outside, numbers: numbers.last })
     }
 
     /// The publisher with this name or number.
     fn id_of(&self, publisher: &str, log: &OperatedLog) -> Result<u16, Failure> {
-        let numbered = || publisher.parse().ok().filter(|id| self.numbers.contains_key(id));
-        self.names.get(publisher).copied().or_else(numbered).ok_or_else(|| {
-            Failure::usage(format!("{} has no publisher `{publisher}`", log.name()))
-                .help(nearest(publisher, self.names.keys().map(String::as_str)))
+        let numbered = || self.outside.values().find(|id| id.to_string() == publisher);
+        self.outside.get(publisher).or_else(numbered).copied().ok_or_else(|| {
+            let what = format!("{} has no publisher `{publisher}` of another process", log.name());
+            match self.outside.is_empty() {
+                true => Failure::usage(what).help("only a [[publisher]] that has submitted can be reset"),
+                false => {
+                    Failure::usage(what).help(nearest(publisher, self.outside.keys().map(String::as_str)))
+                }
+            }
         })
     }
 }

@@ -9,7 +9,8 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 use stele_bus::NOT_RECEIVED;
 use stele_door::DoorClient;
-use stele_wire::messages::Trade;
+use stele_journal::TrailReader;
+use stele_wire::messages::{PublisherReset, Trade};
 
 /// In the events that the tests publish.
 const SOURCE: u16 = 9_999;
@@ -102,5 +103,42 @@ fn the_death_of_the_writer_is_reported_and_the_next_start_takes_over_its_name() 
     let (mut run, trail) = start(folder.path(), &name, "0.3");
     assert!(run.wait().unwrap().success());
     assert!(!door.path().exists());
+    stele_ok(&["verify", &trail]);
+}
+
+#[test]
+fn a_reset_sets_the_number_of_a_publisher_of_another_process_on_a_running_bus_and_on_a_trail() {
+    let folder = tempfile::tempdir().unwrap();
+    let name = format!("reset-{}", std::process::id());
+    let (mut run, trail) = start(folder.path(), &name, "8");
+    let door = find(&name);
+    let mut publisher = door.publisher(door.shards()[0].shard, 100).unwrap();
+    for _ in 0..5 {
+        publisher.offer_message(&Trade { source: SOURCE.into(), ..Trade::NULL }, NOT_RECEIVED).unwrap();
+    }
+    while publisher.acknowledged().sequence < 5
+        || publisher.acknowledged().position > publisher.ring().watermarks().durable()
+    {
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    let reset = |publisher: &str, to: &str, place: [&str; 2]| {
+        let why = ["--by", "12", "--reason", "counter lost"];
+        let arguments = [&["publisher", "reset", publisher, "--to", to][..], &why, &place].concat();
+        arguments.into_iter().map(str::to_owned).collect::<Vec<_>>()
+    };
+    let ok = |arguments: Vec<String>| stele_ok(&arguments.iter().map(String::as_str).collect::<Vec<_>>());
+    assert!(ok(reset("outside", "40", ["--bus", &name])).starts_with("reset on shard"));
+    assert_eq!(publisher.acknowledged().sequence, 40);
+    publisher.finish();
+    let inside = reset("feed", "1", ["--bus", &name]);
+    stele_fails(&inside.iter().map(String::as_str).collect::<Vec<_>>(), 2);
+    assert!(run.wait().unwrap().success());
+    ok(reset("100", "7", ["--trail", &trail]));
+    let (mut reader, mut resets) = (TrailReader::open(Path::new(&trail)).unwrap(), Vec::new());
+    while let Some(entry) = reader.read_next().unwrap() {
+        let reset = entry.frame.message::<PublisherReset>();
+        resets.extend(reset.map(|reset| (reset.last_number.get(), reset.new_number.get())));
+    }
+    assert_eq!(resets, [(5, 40), (40, 7)]);
     stele_ok(&["verify", &trail]);
 }

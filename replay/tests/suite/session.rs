@@ -16,7 +16,7 @@ use stele_venue::paper_exchange::{PaperExchange, PaperOptions};
 use stele_wire::bounds::HEADER_LENGTH;
 use stele_wire::messages::{
     BookLevel, CancelOrder, NewOrder, OrderAccepted, OrderCancelled, OrderFilled, OrderRejected,
-    OrderReleased, PublisherProgress, SessionStart, Side, StrategyDefinition,
+    OrderReleased, PublisherGrant, PublisherProgress, SessionStart, Side, StrategyDefinition,
 };
 use stele_wire::{Frame, FrameHeader};
 use zerocopy::FromBytes;
@@ -145,7 +145,7 @@ fn submissions_in_flight_when_an_epoch_was_cut_short_are_not_a_difference() {
     for bytes in &all[..order.unwrap()] {
         check.on_event(&Frame::read(bytes).unwrap()).unwrap();
     }
-    // The next epoch begins a minute later, with a `PublisherProgress` before its `SessionStart`.
+    // The next epoch begins a minute later, with events about its publisher before its `SessionStart`.
     let mut later = |template_id: u16| {
         let found = all.iter().find(|bytes| Frame::read(bytes).unwrap().template_id() == template_id);
         let mut bytes = found.unwrap().clone();
@@ -157,6 +157,7 @@ fn submissions_in_flight_when_an_epoch_was_cut_short_are_not_a_difference() {
         }
         check.on_event(&Frame::read(&bytes).unwrap()).unwrap();
     };
+    later(PublisherGrant::TEMPLATE_ID);
     later(PublisherProgress::TEMPLATE_ID);
     later(SessionStart::TEMPLATE_ID);
     let checked = check.finish();
