@@ -68,8 +68,6 @@ pub const GATING_CONSUMERS_MAX: usize = 32;
 pub const POISON_REASON_MAX: usize = 512 - 16;
 /// How often a publisher in another process checks that the sequencer's process is alive.
 pub const SEQUENCER_WATCH_INTERVAL: Nanos = Nanos(10_000_000);
-/// The longest name of a bus, in bytes.
-pub const BUS_NAME_MAX: usize = 64;
 
 /// The most pending timers of one strategy.
 pub const TIMERS_PER_STRATEGY_MAX: usize = 64;

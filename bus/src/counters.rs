@@ -2,8 +2,8 @@
 //! the hot path.
 //!
 //! The counters are one mapping of 128-byte slots of little-endian words, each stored atomically.
-//! [`Counters::create_at`] puts it in a file, which other processes map read-only with
-//! [`CounterReader::open`]. Slot 0 is the header:
+//! [`Counters::create_shared`] puts it in memory that other processes map read-only with
+//! [`CounterReader::attach`]. Slot 0 is the header:
 //!
 //! ```text
 //!  word 0              1              2             3              4           5
@@ -35,10 +35,10 @@ pub mod table;
 
 use crate::bounds::{COUNTER_LABEL_MAX, COUNTER_SLOTS, PAGE_LENGTH};
 use crate::mapping::{Access, Mapping};
-use crate::shared::process::Process;
+use crate::shared::process::{Liveness, Process};
 use crate::sync::{AtomicU64, Ordering};
 use histogram::{BUCKETS, Distribution};
-use std::path::Path;
+use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
 use stele_wire::Nanos;
@@ -181,12 +181,18 @@ impl Counters {
         Ok(Self::over(Mapping::anonymous(length(), false)?))
     }
 
-    /// Creates counters in a new file at `path`, accessible only to the user of this process.
+    /// Creates counters in memory that other processes may map read-only: see [`Counters::descriptor`].
     ///
     /// # Errors
-    /// When the file exists or cannot be created, or when the kernel refuses the memory.
-    pub fn create_at(path: &Path) -> std::io::Result<Self> {
-        Ok(Self::over(Mapping::create(path, length(), false)?))
+    /// When the kernel refuses the memory.
+    pub fn create_shared() -> std::io::Result<Self> {
+        Ok(Self::over(Mapping::shared("stele-counters", length(), false, Access::Read)?))
+    }
+
+    /// The memory of the counters, to hand to other processes: they can map it read-only and nothing else.
+    /// None where it is private to this process.
+    pub fn descriptor(&self) -> Option<BorrowedFd<'_>> {
+        self.words.descriptor()
     }
 
     fn over(words: Mapping) -> Self {
@@ -265,7 +271,7 @@ impl Counters {
 
     /// Returns a reader of the same memory.
     pub fn reader(&self) -> CounterReader {
-        CounterReader { words: self.words.clone() }
+        CounterReader { words: self.words.clone(), process: Liveness::Process }
     }
 
     /// Marks the counters as ended, for their readers.
@@ -292,7 +298,7 @@ fn write_header(words: &[AtomicU64]) {
     ] {
         words[word].store(value, Ordering::Relaxed);
     }
-    // Release, partner of the Acquire load in `CounterReader::open`: the header is in place.
+    // Release, partner of the Acquire load in `CounterReader::attach`: the header is in place.
     words[header::MAGIC].store(MAGIC, Ordering::Release);
 }
 
@@ -350,21 +356,23 @@ impl Histogram {
 #[derive(Clone, Debug)]
 pub struct CounterReader {
     words: Arc<Mapping>,
+    /// How it learns that the process that writes the counters is dead.
+    process: Liveness,
 }
 
-/// Why a file of counters cannot be read.
+/// Why the memory of another process's counters cannot be read.
 #[derive(Debug, thiserror::Error)]
 pub enum CounterOpenError {
-    /// The file cannot be mapped.
-    #[error(transparent)]
+    /// The memory cannot be mapped.
+    #[error("the counters cannot be mapped: {0}")]
     Io(#[from] std::io::Error),
-    /// The file does not contain counters.
-    #[error("it does not begin as a file of counters does")]
+    /// The memory does not contain counters.
+    #[error("the memory does not begin as counters do")]
     Magic,
     /// Another version of this program wrote it.
-    #[error("it has layout {found}, and this program reads layout {VERSION}")]
+    #[error("the counters have layout {found}, and this program reads layout {VERSION}")]
     Version {
-        /// The version in the file.
+        /// The version in the memory.
         found: u64,
     },
 }
@@ -400,12 +408,13 @@ pub struct CounterReading {
 }
 
 impl CounterReader {
-    /// Maps the file at `path` read-only.
+    /// Maps the counters of another process read-only, from the descriptor of their memory. `process` is how
+    /// the reader learns that the process is dead.
     ///
     /// # Errors
     /// [`CounterOpenError`].
-    pub fn open(path: &Path) -> Result<Self, CounterOpenError> {
-        let words = Mapping::open(path, Access::Read)?;
+    pub fn attach(memory: OwnedFd, process: Liveness) -> Result<Self, CounterOpenError> {
+        let words = Mapping::attach(memory.as_fd(), Access::Read)?;
         let word = |index: usize| words.words()[index].load(Ordering::Acquire);
         if word(header::MAGIC) != MAGIC {
             return Err(CounterOpenError::Magic);
@@ -416,7 +425,7 @@ impl CounterReader {
         if word(header::SLOTS) != (words.words().len() / SLOT_WORDS) as u64 {
             return Err(CounterOpenError::Magic);
         }
-        Ok(Self { words: Arc::new(words) })
+        Ok(Self { words: Arc::new(words), process })
     }
 
     /// The process that writes the counters.
@@ -429,13 +438,15 @@ impl CounterReader {
         Nanos(self.header(header::BEGUN))
     }
 
-    /// The state of the process that writes the counters. A process of another pid namespace appears to be
-    /// dead.
+    /// The state of the process that writes the counters.
     pub fn writer(&self) -> CounterWriterState {
         if self.words.words()[header::PHASE].load(Ordering::Acquire) == ENDED {
             return CounterWriterState::Ended;
         }
-        if self.process().is_alive() { CounterWriterState::Running } else { CounterWriterState::Died }
+        match self.process.is_alive(self.process()) {
+            true => CounterWriterState::Running,
+            false => CounterWriterState::Died,
+        }
     }
 
     fn header(&self, word: usize) -> u64 {
@@ -549,24 +560,26 @@ mod tests {
         assert!(again.to_string().contains("queue_depth of shard 0, instance 1 (y)"), "{again}");
     }
 
+    fn handed_over(counters: &Counters) -> OwnedFd {
+        counters.descriptor().unwrap().try_clone_to_owned().unwrap()
+    }
+
     #[test]
-    fn a_file_is_readable_while_it_is_written_and_readers_learn_of_the_end() {
-        let folder = std::env::temp_dir().join(format!("stele-counters-{}", std::process::id()));
-        std::fs::create_dir_all(&folder).unwrap();
-        let path = folder.join("counters");
-        let counters = Counters::create_at(&path).unwrap();
-        let reader = CounterReader::open(&path).unwrap();
+    fn shared_counters_are_readable_while_they_are_written_and_readers_learn_of_the_end() {
+        let counters = Counters::create_shared().unwrap();
+        let reader = CounterReader::attach(handed_over(&counters), Liveness::Process).unwrap();
         assert_eq!((reader.process().id, reader.readings().count()), (std::process::id(), 0));
         let mut events = counters.register(table::EVENTS, CounterLabels::shard(0)).unwrap();
         events.set(7);
         assert_eq!(reader.value(table::EVENTS, 0, 0), 7);
         assert_eq!(reader.writer(), CounterWriterState::Running);
-        assert!(Counters::create_at(&path).is_err(), "a file has one writer");
-        std::fs::remove_dir_all(&folder).unwrap();
+        let file = std::fs::File::from(handed_over(&counters));
+        assert!(file.set_len(0).is_err(), "another process cannot shorten them");
         events.set(8);
-        assert_eq!(reader.value(table::EVENTS, 0, 0), 8, "a mapping outlives the file's name");
+        assert_eq!(reader.value(table::EVENTS, 0, 0), 8);
         counters.end();
         assert_eq!(reader.writer(), CounterWriterState::Ended);
+        assert!(Counters::create().unwrap().descriptor().is_none());
     }
 
     #[test]
@@ -580,21 +593,14 @@ mod tests {
     }
 
     #[test]
-    fn files_of_another_kind_or_layout_are_refused() {
-        let path = std::env::temp_dir().join(format!("stele-no-counters-{}", std::process::id()));
-        let refusal = |bytes: &[u8]| {
-            std::fs::write(&path, bytes).unwrap();
-            CounterReader::open(&path).unwrap_err().to_string()
+    fn memory_of_another_kind_or_layout_is_refused() {
+        let counters = Counters::create_shared().unwrap();
+        let refusal = |word: usize, value: u64| {
+            counters.words.words()[word].store(value, Ordering::Relaxed);
+            CounterReader::attach(handed_over(&counters), Liveness::Process).unwrap_err().to_string()
         };
-        assert!(refusal(b"").contains("0 bytes long"));
-        assert!(refusal(&[7; 4096]).contains("does not begin"));
-        let mut bytes = vec![0; 4096];
-        bytes[..8].copy_from_slice(b"STELECNT");
-        bytes[8] = 9;
-        assert!(refusal(&bytes).contains("has layout 9, and this program reads layout 1"));
-        bytes[8] = 1;
-        bytes[16] = 200;
-        assert!(refusal(&bytes).contains("does not begin"), "a cut file");
-        std::fs::remove_file(&path).unwrap();
+        assert!(refusal(header::SLOTS, 200).contains("does not begin"), "they were cut");
+        assert!(refusal(header::VERSION, 9).contains("have layout 9, and this program reads layout 1"));
+        assert!(refusal(header::MAGIC, 7).contains("does not begin"));
     }
 }

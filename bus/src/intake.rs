@@ -4,9 +4,8 @@
 use crate::counters::sequencer::IntakeCounters;
 use crate::refusals::{RefusedAtRing, UnreportedRefusals};
 use crate::shared::intake::RemoteIntake;
+use crate::shared::port::RemotePort;
 use rtrb::{Consumer, RingBuffer};
-use std::io;
-use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use stele_wire::Position;
@@ -66,21 +65,15 @@ pub(crate) struct Intake {
     pub(crate) finished: Arc<AtomicBool>,
 }
 
-/// The intake of a publisher in another process, which attaches to the file `path`: a ring of `capacity`
-/// words, a power of two. `last` is the publisher's last number on the log.
-pub(crate) fn remote_intake(
-    path: &Path,
-    id: u16,
-    name: &str,
-    capacity: usize,
-    last: u64,
-) -> io::Result<Intake> {
+/// The intake of a publisher in another process, with lanes of `capacity` words, a power of two, and its
+/// port. `last` is the publisher's last number on the log.
+pub(crate) fn remote_intake(id: u16, name: &str, capacity: usize, last: u64) -> (Intake, RemotePort) {
     let (mut producer, mut consumer) = RingBuffer::new(capacity);
     producer.push_entire_slice(&vec![0; capacity]).expect("the ring is empty");
     consumer.read_chunk(capacity).expect("the ring is full").commit_all();
     let name = shown(name);
-    let remote = RemoteIntake::create(path, id, &name, capacity, producer, last)?;
-    Ok(Intake { last, is_outside: true, remote: Some(remote), ..Intake::new(id, name, consumer) })
+    let (remote, port) = RemoteIntake::create(id, &name, capacity, producer, last);
+    (Intake { last, is_outside: true, remote: Some(remote), ..Intake::new(id, name, consumer) }, port)
 }
 
 /// A publisher's name as it is logged.

@@ -33,9 +33,9 @@
 //!
 //! # Other processes
 //!
-//! [`BusDirectory`] is the directory of the shared files. [`LogRing::create_at`] creates the ring in a file,
-//! and [`RingView::attach`] maps that file read-only in another process. [`Sequencer::remote_publisher`]
-//! creates the file that a [`RemotePublisher`] attaches to.
+//! [`LogRing::create_shared`] creates the ring in memory that another process may map read-only, with
+//! [`RingView::attach`] and the memory's descriptor. [`Sequencer::remote_publisher`] returns the port at
+//! which a [`RemotePublisher`] of another process connects. The crate `stele-door` passes the descriptors.
 //!
 //! # Modules and threads
 //!
@@ -49,7 +49,7 @@
 //! | [`agent`], [`core`], [`idle`] | jobs, the threads that run them in turns, and how these idle | |
 //! | [`clock`], [`clock_sync`], [`timers`] | time, and the timers of strategies | the sequencer's |
 //! | [`counters`] | counters in shared memory | written by their owner, read by any process |
-//! | [`shared`] | the files of a bus, and publishers in other processes | the publisher's; the sequencer's |
+//! | [`shared`] | memory for other processes, and publishers there | the publisher's; the sequencer's |
 //! | [`session`], [`recorded`] | the events that begin and end a session; what earlier sessions recorded | any, off the hot path |
 //! | [`templates`], [`refusals`], [`bounds`], [`memory`] | classes of messages, counts of refusals, bounds, locked memory | any |
 //!
@@ -143,9 +143,9 @@ pub use {
     sequencer::{Sequencer, statistics::SequencerStatistics},
     session::{ControlError, ControlPublisher, EventSink, SessionBeginning, SessionCloser},
     shared::{
-        directory::{BusDirectory, DirectoryError, FoundBus, ShardDirectory},
-        process::Process,
-        publisher::{JoinError, RemotePublisher},
+        port::{PortError, RemotePort},
+        process::{Liveness, Process},
+        publisher::RemotePublisher,
     },
     submission::{FOREIGN_LENGTH_MAX, NOT_RECEIVED, Refusal},
     templates::{MessageClass, Template, template},

@@ -1,17 +1,22 @@
-//! Memory outside the heap that is mapped, touched and locked before any hot thread starts: anonymous, or a
-//! file that other processes map.
+//! Memory outside the heap that is mapped, touched and locked before any hot thread starts: anonymous, or an
+//! unnamed file (memfd) whose descriptor other processes get and map.
+//!
+//! The length of such a file is sealed: no process can shrink it, so that a load never ends in SIGBUS. The
+//! file of a ring or of counters is also sealed against every write except through the mapping of its owner.
 #![allow(unsafe_code)]
 
 use crate::bounds::PAGE_LENGTH;
 use crate::sync::AtomicU64;
-use rustix::fs::{FallocateFlags, fallocate};
+use rustix::fs::{
+    FallocateFlags, MemfdFlags, SealFlags, fallocate, fcntl_add_seals, fcntl_get_seals, fstat, ftruncate,
+    memfd_create,
+};
+use rustix::io::Errno;
 use rustix::mm::{Advice, MapFlags, ProtFlags, madvise, mlock, mmap};
-use std::fs::{File, OpenOptions};
 use std::marker::PhantomData;
-use std::os::unix::fs::OpenOptionsExt as _;
-use std::path::Path;
+use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 use std::ptr::NonNull;
-use std::{fs, io, slice};
+use std::{io, slice};
 
 /// A mapping of zeroed memory, accessed as words that any thread may load and store.
 #[derive(Debug)]
@@ -19,6 +24,8 @@ pub(crate) struct Mapping {
     start: NonNull<u8>,
     length: usize,
     locked: bool,
+    /// The file that is mapped, in the process that created it.
+    descriptor: Option<OwnedFd>,
 }
 
 // SAFETY: a mapping is memory and belongs to no thread; `words` gives access to it as atomics only, and
@@ -27,13 +34,25 @@ unsafe impl Send for Mapping {}
 // SAFETY: as for `Send`.
 unsafe impl Sync for Mapping {}
 
-/// What a process may do with a mapped file.
+/// What a process may do with shared memory.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Access {
     /// Load only. A store would kill the process, so nothing that uses such a mapping stores.
     Read,
     /// Load and store.
     Write,
+}
+
+impl Access {
+    /// What no process can do with the file once it is mapped by its creator, if this is what others may do
+    /// with it.
+    fn seals(self) -> SealFlags {
+        let fixed = SealFlags::SHRINK | SealFlags::GROW | SealFlags::SEAL;
+        match self {
+            Self::Read => fixed | SealFlags::FUTURE_WRITE,
+            Self::Write => fixed,
+        }
+    }
 }
 
 impl Mapping {
@@ -44,34 +63,41 @@ impl Mapping {
         Self::over(pages::map(length)?, length).prepared(huge_pages)
     }
 
-    /// Creates the file `path` of `length` bytes, accessible only to the user of this process, and maps it as
-    /// [`Mapping::anonymous`] maps memory. The file's memory is allocated before this returns, so that too
-    /// little memory is an error now and not a SIGBUS later.
-    pub(crate) fn create(path: &Path, length: usize, huge_pages: bool) -> io::Result<Self> {
+    /// Creates shared memory of `length` bytes and maps it as [`Mapping::anonymous`] maps memory; `access` is
+    /// what others may do with it. The kernel shows `name` in /proc/PID/maps. All of the memory is allocated
+    /// before this returns, so that too little memory is an error now and does not end the process later.
+    pub(crate) fn shared(name: &str, length: usize, huge_pages: bool, access: Access) -> io::Result<Self> {
         assert!(length > 0 && length.is_multiple_of(PAGE_LENGTH), "mapping of {length} bytes");
-        let mut options = OpenOptions::new();
-        let file = options.read(true).write(true).create_new(true).mode(0o600).open(path)?;
-        let made = fallocate(&file, FallocateFlags::empty(), 0, length as u64)
-            .map_err(io::Error::from)
-            .and_then(|()| Self::of_file(&file, length, Access::Write)?.prepared(huge_pages));
-        if made.is_err() {
-            let _ = fs::remove_file(path);
-        }
-        made
+        let flags = MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING;
+        let file = match memfd_create(name, flags | MemfdFlags::NOEXEC_SEAL) {
+            // Kernels before 6.3 do not know the flag.
+            Err(Errno::INVAL) => memfd_create(name, flags),
+            made => made,
+        }?;
+        ftruncate(&file, length as u64)?;
+        fallocate(&file, FallocateFlags::empty(), 0, length as u64)?;
+        let mut mapping = Self::of_file(file.as_fd(), length, Access::Write)?.prepared(huge_pages)?;
+        fcntl_add_seals(&file, access.seals())?;
+        mapping.descriptor = Some(file);
+        Ok(mapping)
     }
 
-    /// Maps the whole file that another process created with [`Mapping::create`].
-    pub(crate) fn open(path: &Path, access: Access) -> io::Result<Self> {
-        let file = OpenOptions::new().read(true).write(access == Access::Write).open(path)?;
-        let length = usize::try_from(file.metadata()?.len()).map_err(io::Error::other)?;
+    /// Maps memory that another process created with [`Mapping::shared`]. Memory whose length may change is
+    /// refused.
+    pub(crate) fn attach(file: BorrowedFd<'_>, access: Access) -> io::Result<Self> {
+        let invalid = |what: String| io::Error::new(io::ErrorKind::InvalidData, what);
+        let seals = fcntl_get_seals(file).map_err(|_| invalid("it cannot be sealed".into()))?;
+        if !seals.contains(SealFlags::SHRINK) {
+            return Err(invalid("its length is not sealed".into()));
+        }
+        let length = usize::try_from(fstat(file)?.st_size).map_err(io::Error::other)?;
         if length == 0 || !length.is_multiple_of(PAGE_LENGTH) {
-            let what = format!("{length} bytes long, which is not a multiple of {PAGE_LENGTH}");
-            return Err(io::Error::new(io::ErrorKind::InvalidData, what));
+            return Err(invalid(format!("{length} bytes long, which is not a multiple of {PAGE_LENGTH}")));
         }
-        Self::of_file(&file, length, access)
+        Self::of_file(file, length, access)
     }
 
-    fn of_file(file: &File, length: usize, access: Access) -> io::Result<Self> {
+    fn of_file(file: BorrowedFd<'_>, length: usize, access: Access) -> io::Result<Self> {
         let protection = match access {
             Access::Read => ProtFlags::READ,
             Access::Write => ProtFlags::READ | ProtFlags::WRITE,
@@ -82,9 +108,14 @@ impl Mapping {
         Ok(Self::over(start, length))
     }
 
+    /// The file to hand to other processes; none for anonymous memory and in other processes.
+    pub(crate) fn descriptor(&self) -> Option<BorrowedFd<'_>> {
+        self.descriptor.as_ref().map(OwnedFd::as_fd)
+    }
+
     fn over(start: *mut std::ffi::c_void, length: usize) -> Self {
         let start = NonNull::new(start.cast::<u8>()).expect("the kernel maps nothing at address 0");
-        Self { start, length, locked: false }
+        Self { start, length, locked: false, descriptor: None }
     }
 
     /// Touches each page and locks them all if allowed.
@@ -233,6 +264,11 @@ impl<B: Board> Mapped<B> {
         self.mapping.locked()
     }
 
+    /// The file to hand to other processes; none for anonymous memory and in other processes.
+    pub(crate) fn descriptor(&self) -> Option<BorrowedFd<'_>> {
+        self.mapping.descriptor()
+    }
+
     /// The address of the first byte after the board, page-aligned.
     pub(crate) fn start(&self) -> *const u8 {
         self.start.as_ptr()
@@ -266,5 +302,70 @@ impl<B: Board> Mapped<B> {
         // SAFETY: the range is inside the mapping by the assertion above. Atomic loads by other threads are
         // reads and may happen during this borrow; the caller excludes stores.
         unsafe { slice::from_raw_parts(self.start.as_ptr().add(offset), length) }
+    }
+}
+
+#[cfg(all(test, not(miri)))]
+mod tests {
+    use super::*;
+    use crate::sync::Ordering;
+    use std::fs::File;
+    use std::os::unix::fs::FileExt as _;
+
+    const LENGTH: usize = 4 * PAGE_LENGTH;
+
+    fn file(mapping: &Mapping) -> File {
+        File::from(mapping.descriptor().unwrap().try_clone_to_owned().unwrap())
+    }
+
+    fn is_refused<T: std::fmt::Debug>(done: io::Result<T>) -> bool {
+        done.is_err_and(|error| error.kind() == io::ErrorKind::PermissionDenied)
+    }
+
+    /// A ring was a file that any process of the user could truncate, which ended the trading process with
+    /// SIGBUS at its next load.
+    #[test]
+    fn memory_for_readers_cannot_be_shortened_lengthened_or_written_by_others() {
+        let own = Mapping::shared("test", LENGTH, false, Access::Read).unwrap();
+        own.words()[9].store(7, Ordering::Relaxed);
+        let file = file(&own);
+        let holes = FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE;
+        assert!(is_refused(file.set_len(0)) && is_refused(file.set_len(2 * LENGTH as u64)));
+        assert!(is_refused(file.write_all_at(b"x", 0)));
+        assert!(is_refused(fallocate(&file, holes, 0, LENGTH as u64).map_err(io::Error::from)));
+        assert!(is_refused(fcntl_add_seals(&file, SealFlags::WRITE).map_err(io::Error::from)));
+        assert!(is_refused(Mapping::attach(file.as_fd(), Access::Write)));
+        let other = Mapping::attach(file.as_fd(), Access::Read).unwrap();
+        own.words()[9].store(8, Ordering::Relaxed);
+        assert_eq!(other.words()[9].load(Ordering::Relaxed), 8, "the owner writes on, others see it");
+    }
+
+    #[test]
+    fn memory_that_both_sides_write_has_a_fixed_length() {
+        let own = Mapping::shared("test", LENGTH, false, Access::Write).unwrap();
+        let file = file(&own);
+        assert!(is_refused(file.set_len(0)) && is_refused(file.set_len(2 * LENGTH as u64)));
+        let other = Mapping::attach(file.as_fd(), Access::Write).unwrap();
+        other.words()[9].store(8, Ordering::Relaxed);
+        assert_eq!(own.words()[9].load(Ordering::Relaxed), 8);
+    }
+
+    #[test]
+    fn memory_whose_length_another_process_can_change_is_not_mapped() {
+        let flags = MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING;
+        let open = memfd_create("test", flags).unwrap();
+        ftruncate(&open, LENGTH as u64).unwrap();
+        let refused = Mapping::attach(open.as_fd(), Access::Read).unwrap_err().to_string();
+        assert_eq!(refused, "its length is not sealed");
+        fcntl_add_seals(&open, SealFlags::SHRINK).unwrap();
+        assert!(Mapping::attach(open.as_fd(), Access::Read).is_ok());
+        let plain = tempfile();
+        assert!(Mapping::attach(plain.as_fd(), Access::Read).is_err());
+    }
+
+    fn tempfile() -> File {
+        let flags = rustix::fs::OFlags::TMPFILE | rustix::fs::OFlags::RDWR;
+        let mode = rustix::fs::Mode::RUSR | rustix::fs::Mode::WUSR;
+        rustix::fs::open(std::env::temp_dir(), flags, mode).unwrap().into()
     }
 }

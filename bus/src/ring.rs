@@ -2,9 +2,9 @@
 //!
 //! [`LogRing::create`] makes one [`RingWriter`] (for the sequencer), one [`JournalReader`] and one
 //! [`SealMark`]. None of them can be cloned. [`LogRing`] is a handle for the rest of the process and cheap to
-//! clone. [`RingView`] is the read-only part of it, also for other processes: [`LogRing::create_at`] puts the
-//! ring in a file, and [`RingView::attach`] maps that file read-only. `shared/board.rs` draws the header of
-//! the file.
+//! clone. [`RingView`] is the read-only part of it, also for other processes: [`LogRing::create_shared`] puts
+//! the ring in shared memory, and [`RingView::attach`] maps that memory read-only in another process.
+//! `shared/board.rs` draws its header.
 //!
 //! Byte `p` of the log is at offset `p & (capacity - 1)`. The writer writes `[published .. limit)`, where
 //! `limit` is the capacity plus the smallest of `written` and the gating consumers' cursors. Therefore the
@@ -18,11 +18,11 @@ use crate::bounds::{RING_LENGTH_DEFAULT, RING_LENGTH_MAX, RING_LENGTH_MIN};
 use crate::health::{Backpressure, Phase};
 use crate::mapping::{Access, Mapped, Mapping};
 use crate::shared::board::RingBoard;
-use crate::shared::process::Process;
+use crate::shared::process::{Liveness, Process};
 use crate::watermarks::{Watermark, Watermarks};
 use std::io;
 use std::ops::Deref;
-use std::path::{Path, PathBuf};
+use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 use std::sync::{Arc, OnceLock};
 use stele_wire::{Identity, Position, Sequence};
 
@@ -54,46 +54,27 @@ pub enum RingError {
     #[error("the log cannot begin at position {0}: it is not a multiple of 512")]
     Base(Position),
     /// The kernel refused the memory.
-    #[error(
-        "cannot map {capacity} bytes for the ring{}: {source}; choose a smaller ring or free memory",
-        describe(path)
-    )]
+    #[error("cannot map {capacity} bytes for the ring: {source}; choose a smaller ring or free memory")]
     Map {
         /// The bytes requested.
         capacity: usize,
-        /// The ring's file; none for anonymous memory.
-        path: Option<PathBuf>,
         /// The error of the kernel.
         source: io::Error,
     },
 }
 
-fn describe(path: &Option<PathBuf>) -> String {
-    path.as_ref().map(|path| format!(" in {}", path.display())).unwrap_or_default()
-}
-
-/// Why the ring of another process cannot be mapped.
+/// Why the memory of another process cannot be mapped.
 #[derive(Debug, thiserror::Error)]
 pub enum AttachError {
-    /// The file cannot be mapped.
-    #[error("cannot map {}: {source}", path.display())]
-    Map {
-        /// The file.
-        path: PathBuf,
-        /// The error of the kernel.
-        source: io::Error,
-    },
-    /// The file has another format, version or length.
-    #[error("{} cannot be read: {what}", path.display())]
-    Layout {
-        /// The file.
-        path: PathBuf,
-        /// What is wrong with it.
-        what: String,
-    },
+    /// The memory cannot be mapped.
+    #[error("the shared memory cannot be mapped: {0}")]
+    Map(#[from] io::Error),
+    /// It has another format, version or length.
+    #[error("the shared memory cannot be read: {0}")]
+    Layout(String),
     /// The ring has no sequencer yet.
-    #[error("{} is not ready yet: try again in a moment", .0.display())]
-    NotReady(PathBuf),
+    #[error("the ring is not ready yet: try again in a moment")]
+    NotReady,
 }
 
 /// The state of the process that writes a ring.
@@ -105,8 +86,8 @@ pub enum WriterState {
     Stopped,
     /// Its process dropped the ring without stopping, because it failed. What is published stays readable.
     Abandoned,
-    /// Its process is dead. What is published stays readable. The next start may cut what is not durable from
-    /// the trail.
+    /// Its process is dead, or has ended the connection. What is published stays readable. The next start may
+    /// cut what is not durable from the trail.
     Dead(Process),
 }
 
@@ -117,6 +98,8 @@ pub(crate) struct Shared {
     /// Why the journal is poisoned; set by the journal or read once from the shared memory.
     reason: OnceLock<String>,
     access: Access,
+    /// How another process learns that the writer is dead.
+    writer: Liveness,
 }
 
 /// Gives access to the shared header: watermarks, claims, health.
@@ -158,21 +141,21 @@ pub struct RingView {
 }
 
 impl RingView {
-    /// Maps the ring of another process read-only. Nothing that is done with the view can disturb the writer.
+    /// Maps the ring of another process read-only, from the descriptor of its memory. Nothing that is done
+    /// with the view can disturb the writer. `writer` is how the view learns that the writer is dead.
     ///
     /// # Errors
     /// [`AttachError`].
-    pub fn attach(path: &Path) -> Result<Self, AttachError> {
-        let mapping = Mapping::open(path, Access::Read);
-        let mapping = mapping.map_err(|source| AttachError::Map { path: path.into(), source })?;
-        let layout = |what| AttachError::Layout { path: path.into(), what };
-        let mapping = Mapped::<RingBoard>::new(mapping).ok_or_else(|| layout("it is too short".into()))?;
-        mapping.board().check(mapping.length()).map_err(layout)?;
+    pub fn attach(memory: OwnedFd, writer: Liveness) -> Result<Self, AttachError> {
+        let mapping = Mapping::attach(memory.as_fd(), Access::Read)?;
+        let mapping =
+            Mapped::<RingBoard>::new(mapping).ok_or_else(|| AttachError::Layout("it is too short".into()))?;
+        mapping.board().check(mapping.length()).map_err(AttachError::Layout)?;
         if mapping.board().start().is_none() {
-            return Err(AttachError::NotReady(path.into()));
+            return Err(AttachError::NotReady);
         }
-        let base = mapping.board().base();
-        Ok(Self { shared: Arc::new(Shared { mapping, base, reason: OnceLock::new(), access: Access::Read }) })
+        let (base, access) = (mapping.board().base(), Access::Read);
+        Ok(Self { shared: Arc::new(Shared { mapping, base, reason: OnceLock::new(), access, writer }) })
     }
 
     /// The length of the ring in bytes, a power of two.
@@ -201,19 +184,22 @@ impl RingView {
         self.shared.writer()
     }
 
-    /// The state of the writer. It reads a file of /proc, which takes about ten microseconds: do not call it
-    /// on a hot thread.
+    /// The state of the writer. It asks the kernel: do not call it on a hot thread.
     pub fn writer_state(&self) -> WriterState {
         match self.shared.health.phase() {
             Phase::Stopped => WriterState::Stopped,
             Phase::Abandoned => WriterState::Abandoned,
-            Phase::Accepting | Phase::Stopping if self.writer().is_alive() => WriterState::Running,
+            Phase::Accepting | Phase::Stopping if self.is_writer_alive() => WriterState::Running,
             // It may have stopped just before it died.
             Phase::Accepting | Phase::Stopping => match self.shared.health.phase() {
                 Phase::Stopped => WriterState::Stopped,
                 _ => WriterState::Dead(self.writer()),
             },
         }
+    }
+
+    fn is_writer_alive(&self) -> bool {
+        self.shared.writer.is_alive(self.writer())
     }
 
     /// The log's watermarks.
@@ -234,6 +220,11 @@ impl RingView {
     #[inline]
     pub fn backpressure(&self) -> Option<Backpressure> {
         self.shared.health.backpressure()
+    }
+
+    /// Whether the end of the bus was requested. It may not have [stopped](Self::is_stopped) yet.
+    pub fn is_stopping(&self) -> bool {
+        self.shared.health.is_stopping()
     }
 
     /// Whether the sequencer has stopped after [`LogRing::request_stop`]; then `published` and `batched` are
@@ -290,20 +281,20 @@ impl LogRing {
     /// # Errors
     /// [`RingError`]. Memory that cannot be locked is not an error: see [`LogRing::is_locked`].
     pub fn create(options: &RingOptions, base: Position) -> Result<RingParts, RingError> {
-        Self::make(options, base, None)
+        Self::make(options, base, false)
     }
 
-    /// Creates a ring as [`LogRing::create`] does, in a new file under /dev/shm that other processes of the
-    /// same user may map: see [`crate::ShardDirectory::ring`]. All of its memory is reserved, or the call
-    /// fails. A caller that needs no readers in other processes then falls back to [`LogRing::create`].
+    /// Creates a ring as [`LogRing::create`] does, in memory that other processes may map read-only: see
+    /// [`LogRing::descriptor`]. All of it is reserved, or the call fails. A caller that needs no readers in
+    /// other processes then falls back to [`LogRing::create`].
     ///
     /// # Errors
     /// As [`LogRing::create`].
-    pub fn create_at(path: &Path, options: &RingOptions, base: Position) -> Result<RingParts, RingError> {
-        Self::make(options, base, Some(path))
+    pub fn create_shared(options: &RingOptions, base: Position) -> Result<RingParts, RingError> {
+        Self::make(options, base, true)
     }
 
-    fn make(options: &RingOptions, base: Position, path: Option<&Path>) -> Result<RingParts, RingError> {
+    fn make(options: &RingOptions, base: Position, is_shared: bool) -> Result<RingParts, RingError> {
         let capacity = options.capacity;
         if !capacity.is_power_of_two() || !(RING_LENGTH_MIN..=RING_LENGTH_MAX).contains(&capacity) {
             return Err(RingError::Capacity(capacity));
@@ -312,18 +303,15 @@ impl LogRing {
             return Err(RingError::Base(base));
         }
         let length = Mapped::<RingBoard>::BOARD_LENGTH + capacity;
-        let mapping = match path {
-            Some(path) => Mapping::create(&path.with_extension("new"), length, options.huge_pages),
-            None => Mapping::anonymous(length, options.huge_pages),
+        let mapping = match is_shared {
+            true => Mapping::shared("stele-ring", length, options.huge_pages, Access::Read),
+            false => Mapping::anonymous(length, options.huge_pages),
         };
-        let failed = |source| RingError::Map { capacity, path: path.map(Path::to_owned), source };
+        let failed = |source| RingError::Map { capacity, source };
         let mapping = Mapped::<RingBoard>::new(mapping.map_err(failed)?).expect("longer than its board");
         mapping.board().begin(capacity, base);
-        if let Some(path) = path {
-            // The file gets its name once its header is complete.
-            std::fs::rename(path.with_extension("new"), path).map_err(failed)?;
-        }
-        let shared = Arc::new(Shared { mapping, base, reason: OnceLock::new(), access: Access::Write });
+        let (access, writer) = (Access::Write, Liveness::Process);
+        let shared = Arc::new(Shared { mapping, base, reason: OnceLock::new(), access, writer });
         let ring = Self { view: RingView { shared } };
         let writer = RingWriter::new(ring.clone(), base);
         let journal = JournalReader { ring: ring.clone() };
@@ -335,6 +323,12 @@ impl LogRing {
     /// registering it with io_uring. Read it only through [`JournalReader::bytes`].
     pub fn memory(&self) -> (*const u8, usize) {
         (self.shared.mapping.start(), self.shared.mapping.length())
+    }
+
+    /// The ring's memory, to hand to other processes: they can map it read-only and nothing else. None where
+    /// the ring is private to this process.
+    pub fn descriptor(&self) -> Option<BorrowedFd<'_>> {
+        self.shared.mapping.descriptor()
     }
 
     /// Whether the kernel locked the ring in memory. If not, `ulimit -l` is below the capacity.

@@ -23,13 +23,12 @@ use crate::intake::{Intake, remote_intake};
 use crate::publisher::{Publisher, publisher};
 use crate::ring::{LogRing, RingWriter};
 use crate::session::SessionCloser;
+use crate::shared::port::RemotePort;
 use crate::submission::Submission;
 use crate::timers::{TimerStop, Timers};
 use desk::{Desk, Origin, Verdict};
 use statistics::SequencerStatistics;
 use std::collections::BTreeMap;
-use std::io;
-use std::path::Path;
 use stele_risk::{PendingCancels, Risk};
 use stele_wire::bounds::FRAME_LENGTH_MAX;
 use stele_wire::{Nanos, Position, Sequence};
@@ -162,20 +161,17 @@ impl<C: Clock> Sequencer<C> {
         publisher
     }
 
-    /// Registers a publisher in another process: creates a ring of `capacity` words, a power of two, in the
-    /// new file `path`, see [`crate::ShardDirectory::publisher`]. The other process attaches to it with
-    /// [`crate::RemotePublisher::attach`].
-    ///
-    /// # Errors
-    /// When the file cannot be created or there is too little memory for it.
+    /// Registers a publisher in another process, with a ring of `capacity` words, a power of two. Other
+    /// processes connect as this publisher through the port that is returned, one at a time.
     ///
     /// # Panics
     /// As [`Sequencer::publisher`].
-    pub fn remote_publisher(&mut self, path: &Path, id: u16, name: &str, capacity: usize) -> io::Result<()> {
+    pub fn remote_publisher(&mut self, id: u16, name: &str, capacity: usize) -> RemotePort {
         self.assert_free(id);
         let last = self.known.get(&id).copied().unwrap_or(0);
-        self.intakes.push(remote_intake(path, id, name, capacity, last)?);
-        Ok(())
+        let (intake, port) = remote_intake(id, name, capacity, last);
+        self.intakes.push(intake);
+        port
     }
 
     fn assert_free(&self, id: u16) {

@@ -11,10 +11,11 @@ use std::time::{Duration, Instant};
 use stele_bus::bounds::{GATING_CONSUMERS_MAX, PUBLISHER_WORDS_DEFAULT, PUBLISHERS_MAX};
 use stele_bus::session::{ProgramIdentity, SchemaDocument};
 use stele_bus::{
-    Agent, BusDirectory, Clock as _, ClockQuality, ConsumerProgress, ControlPublisher, Counters, EventSink,
-    GatingConsumer, LogRing, LossyConsumer, NOT_RECEIVED, Publisher, Refusal, Sequencer, SequencerStart,
-    SessionBeginning, SessionCloser, UtcClock,
+    Agent, Clock as _, ClockQuality, ConsumerProgress, ControlPublisher, Counters, EventSink, GatingConsumer,
+    LogRing, LossyConsumer, NOT_RECEIVED, Publisher, Refusal, Sequencer, SequencerStart, SessionBeginning,
+    SessionCloser, UtcClock,
 };
+use stele_door::{BindError, DoorListener, DoorServer, People, ServedBus, ServedShard, SocketAddress};
 use stele_journal::{CatchUp, EngineNotice, Journal, RecoveryReport};
 use stele_risk::Risk;
 use stele_wire::codec::Message;
@@ -49,8 +50,8 @@ pub(crate) struct Parts {
     pub(crate) consumers: Vec<ConsumerProgress>,
     pub(crate) options: BusOptions,
     pub(crate) counters: Option<Counters>,
-    /// The directory in which other processes find the bus, until it is dropped.
-    pub(crate) directory: Option<BusDirectory>,
+    /// What other processes connect to, until it is dropped.
+    pub(crate) door: Option<DoorServer>,
     start: SequencerStart,
     recovery: RecoveryReport,
     notices: Vec<EngineNotice>,
@@ -76,15 +77,9 @@ impl Bus {
             _ => Earlier::read(trail, with_numbers)?,
         };
         let (start, recovery) = (opened.start, opened.recovery.clone());
-        let directory =
-            options.remote.as_ref().map(|remote| BusDirectory::create(&remote.name)).transpose()?;
-        let shard =
-            directory.as_ref().map(|directory| directory.shard(start.identity.shard.0)).transpose()?;
-        let ring = match &shard {
-            Some(shard) => {
-                shard.set_trail(trail)?;
-                LogRing::create_at(&shard.ring(), &options.ring, start.position)?
-            }
+        let listener = options.remote.as_ref().map(|remote| listen(&remote.name)).transpose()?;
+        let ring = match &listener {
+            Some(_) => LogRing::create_shared(&options.ring, start.position)?,
             None => LogRing::create(&options.ring, start.position)?,
         };
         let sequencer = Sequencer::new(&start, ring.writer, clock, Risk::new(options.risk));
@@ -93,10 +88,7 @@ impl Bus {
         sequencer.continue_numbering(earlier.numbers.clone());
         let control = sequencer.publisher(CONTROL_PUBLISHER, "session", PUBLISHER_WORDS_DEFAULT);
         let (mut journal, notices) = opened.attach(ring.journal)?;
-        let counters = match &directory {
-            Some(directory) => Some(Counters::create_at(&directory.counters()).map_err(no_counters)?),
-            None => None,
-        };
+        let counters = listener.is_some().then(Counters::create_shared).transpose().map_err(no_counters)?;
         if let Some(counters) = &counters {
             journal.register_counters(counters, start.identity.shard.0 as u16)?;
         }
@@ -111,14 +103,16 @@ impl Bus {
             consumers: Vec::new(),
             options,
             counters,
-            directory,
+            door: None,
             start,
             recovery,
             notices,
             publishers: BTreeSet::from([CONTROL_PUBLISHER]),
             has_turned: false,
         };
-        parts.create_remote_publishers()?;
+        if let Some(listener) = listener {
+            parts.serve(listener)?;
+        }
         parts.begin(&earlier, now)?;
         Ok(Self { parts: Some(parts) })
     }
@@ -333,17 +327,26 @@ impl Drop for Bus {
 }
 
 impl Parts {
-    /// Creates the rings of the publishers in other processes.
-    fn create_remote_publishers(&mut self) -> Result<(), BusError> {
-        let Some(RemoteAccess { publishers, .. }) = self.options.remote.clone() else { return Ok(()) };
-        let directory = self.directory.as_ref().expect("the directory exists where there is remote access");
-        let shard = directory.shard(self.start.identity.shard.0)?;
+    /// Serves other processes.
+    fn serve(&mut self, listener: DoorListener) -> Result<(), BusError> {
+        let remote = self.options.remote.clone();
+        let RemoteAccess { name, publishers } = remote.expect("there is a listener where there is access");
+        let mut ports = Vec::with_capacity(publishers.len());
         for (id, name) in publishers {
             self.take_publisher(id)?;
-            let path = shard.publisher(id);
-            let made = self.sequencer.remote_publisher(&path, id, &name, PUBLISHER_WORDS_DEFAULT);
-            made.map_err(|source| BusError::RemotePublisher { path, source })?;
+            ports.push(self.sequencer.remote_publisher(id, &name, PUBLISHER_WORDS_DEFAULT));
         }
+        let shard = ServedShard {
+            id: self.start.identity.shard.0,
+            ring: self.ring.clone(),
+            trail: self.trail.clone(),
+            controls: None,
+            auditors: None,
+            ports,
+        };
+        let (people, shards, cpus) = (People::default(), vec![shard], Vec::new());
+        let served = ServedBus { name, counters: self.counters.clone(), people, shards, cpus };
+        self.door = Some(DoorServer::serve(listener, served).map_err(BusError::Door)?);
         Ok(())
     }
 
@@ -457,4 +460,9 @@ fn of_agent(name: &str, source: stele_bus::AgentError) -> BusError {
 
 fn no_counters(error: std::io::Error) -> BusError {
     BusError::Counters(error.to_string())
+}
+
+/// Takes the name of the bus, so that other processes of this user can connect.
+fn listen(name: &str) -> Result<DoorListener, BindError> {
+    DoorListener::bind(&SocketAddress::of_bus(name, None, false)?)
 }

@@ -2,9 +2,8 @@
 
 use std::path::PathBuf;
 use std::time::Duration;
-use stele_bus::{
-    AgentError, ControlError, CoreError, CounterError, DirectoryError, GeometryError, Refusal, RingError,
-};
+use stele_bus::{AgentError, ControlError, CoreError, CounterError, GeometryError, Refusal, RingError};
+use stele_door::BindError;
 use stele_journal::{OpenError, TrailError};
 
 /// Why an embedded bus cannot be opened, continue or stop in order. Everything that was acknowledged as
@@ -30,15 +29,10 @@ pub enum BusError {
     },
     /// Other processes cannot be given access.
     #[error(transparent)]
-    Remote(#[from] DirectoryError),
-    /// The ring of a publisher in another process cannot be created.
-    #[error("cannot create {}: {source}", path.display())]
-    RemotePublisher {
-        /// The file of the ring.
-        path: PathBuf,
-        /// The error of the operating system.
-        source: std::io::Error,
-    },
+    Remote(#[from] BindError),
+    /// The thread that serves other processes cannot be started.
+    #[error("cannot serve other processes: {0}")]
+    Door(std::io::Error),
     /// The counters cannot be created.
     #[error("cannot create the counters: {0}")]
     Counters(String),

@@ -54,7 +54,7 @@ impl Default for BusOptions {
 /// How other processes access a bus.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct RemoteAccess {
-    /// The name by which they find the bus, see [`stele_bus::FoundBus::find`].
+    /// The name by which they find the bus, see [`stele_door::DoorClient::find`].
     pub name: String,
     /// The publishers in other processes: the id and the name of each. Ids from 100 on do not collide with
     /// those of [`crate::Bus::publisher`]. Where there are any, opening an existing trail reads all of it for

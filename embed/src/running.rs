@@ -6,10 +6,11 @@ use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use stele_bus::{
-    Agent, BusDirectory, Clock as _, ConsumerProgress, ControlPublisher, Core, CoreOptions, Counters,
-    DutyCycles, EventSink, GateWatch, IdleStrategy, Idler, LogRing, LossyConsumer, NOT_RECEIVED, Publisher,
-    Refusal, SessionCloser, UtcClock,
+    Agent, Clock as _, ConsumerProgress, ControlPublisher, Core, CoreOptions, Counters, DutyCycles,
+    EventSink, GateWatch, IdleStrategy, Idler, LogRing, LossyConsumer, NOT_RECEIVED, Publisher, Refusal,
+    SessionCloser, UtcClock,
 };
+use stele_door::DoorServer;
 use stele_journal::CatchUp;
 use stele_wire::codec::Message;
 use stele_wire::messages::EndReason;
@@ -36,8 +37,8 @@ pub struct RunningBus {
     timeout: Duration,
     has_agents: bool,
     counters: Option<Counters>,
-    /// The directory in which other processes find the bus, until it stops.
-    directory: Option<BusDirectory>,
+    /// What other processes connect to, until it stops.
+    door: Option<DoorServer>,
 }
 
 impl RunningBus {
@@ -65,7 +66,7 @@ impl RunningBus {
             timeout: options.timeout,
             has_agents,
             counters,
-            directory: parts.directory,
+            door: parts.door,
         })
     }
 
@@ -181,7 +182,7 @@ impl RunningBus {
         if let Some(counters) = &mut self.counters {
             counters.end();
         }
-        self.directory = None;
+        self.door = None;
         if let Some(reason) = self.ring.poisoned() {
             return Err(BusError::Poisoned(reason.to_owned()));
         }

@@ -5,9 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use stele_bus::session::cut_text;
-use stele_bus::{
-    Agent, AgentError, GatingConsumer, NOT_RECEIVED, Observed, Publisher, Refusal, RemotePublisher,
-};
+use stele_bus::{Agent, AgentError, GatingConsumer, NOT_RECEIVED, Observed, Publisher, Refusal};
 use stele_compliance::rules::EpochEnding;
 use stele_compliance::{VerifiedTrail, VerifyOptions, verify};
 use stele_embed::{Bus, BusError, BusOptions, RemoteAccess};
@@ -295,9 +293,8 @@ fn a_publisher_in_another_process_continues_its_numbers_after_a_restart() {
         let bus = Bus::open(folder.path(), BusOptions { remote, ..options() }).unwrap();
         let mut reader = bus.catch_up_consumer(Sequence(1));
         let bus = bus.start().unwrap();
-        let found = stele_bus::FoundBus::find(Some(&name)).unwrap();
-        let shard = found.shards().unwrap().remove(0);
-        let mut publisher = RemotePublisher::attach(&shard, 100).unwrap();
+        let door = stele_door::DoorClient::find(Some(&name)).unwrap();
+        let mut publisher = door.publisher(door.shards()[0].shard, 100).unwrap();
         assert_eq!(publisher.next_sequence(), first);
         for _ in first..=last {
             publisher.offer_message(&Trade::NULL, NOT_RECEIVED).unwrap();

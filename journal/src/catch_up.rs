@@ -15,9 +15,12 @@
 //! the consumer has joined, the consumer reads the journal again. It works over a [`RingView`], in the
 //! process of the bus and in any other process.
 
+use crate::directory::Directory;
 use crate::error::TrailError;
 use crate::reader::TrailReader;
-use std::path::{Path, PathBuf};
+use crate::storage::Storage;
+use std::path::Path;
+use std::sync::Arc;
 use stele_bus::counters::{ConsumerContract, CounterLabels, table};
 use stele_bus::{Counter, CounterError, Counters, Event, LossyConsumer, RingView};
 use stele_wire::units::{Epoch, Position, Sequence};
@@ -73,7 +76,7 @@ pub struct RolledBack {
 /// ```
 pub struct CatchUp {
     ring: RingView,
-    trail: PathBuf,
+    trail: Arc<dyn Storage>,
     live: Option<LossyConsumer>,
     reader: Option<TrailReader>,
     /// The first event that was not delivered.
@@ -86,9 +89,14 @@ impl CatchUp {
     /// Creates a consumer of every event from `from` on: those of the trail in `trail`, earlier epochs
     /// included, then those of `ring`.
     pub fn from(ring: &RingView, trail: &Path, from: Sequence) -> Self {
+        Self::from_over(ring, Arc::new(Directory::new(trail)), from)
+    }
+
+    /// As [`Self::from`], with the trail in `storage`.
+    pub fn from_over(ring: &RingView, storage: Arc<dyn Storage>, from: Sequence) -> Self {
         let mut consumer = Self {
             ring: ring.clone(),
-            trail: trail.into(),
+            trail: storage,
             live: None,
             reader: None,
             next: from,
@@ -102,9 +110,14 @@ impl CatchUp {
     /// Creates a consumer of everything that is published from now on, as [`LossyConsumer::join`] does,
     /// without losses.
     pub fn join(ring: &RingView, trail: &Path) -> Self {
+        Self::join_over(ring, Arc::new(Directory::new(trail)))
+    }
+
+    /// As [`Self::join`], with the trail in `storage`.
+    pub fn join_over(ring: &RingView, storage: Arc<dyn Storage>) -> Self {
         let live = LossyConsumer::join(ring);
         let next = live.last().map_or(Sequence(1), Sequence::next);
-        Self { live: Some(live), ..Self::from(ring, trail, next) }
+        Self { live: Some(live), ..Self::from_over(ring, storage, next) }
     }
 
     /// Starts on the ring if the ring holds the epoch from its first event on.
@@ -226,7 +239,7 @@ impl CatchUp {
             // Continues from its position, unless the ring was read since.
             Some(reader) if reader.last_sequence().next() == self.next => return Ok(Some(reader)),
             Some(reader) => reader,
-            None => match TrailReader::open(&self.trail) {
+            None => match TrailReader::over(self.trail.clone()) {
                 Ok(reader) => reader,
                 Err(TrailError::NoTrail(_)) => return Ok(None),
                 Err(error) => return Err(error),

@@ -1,7 +1,7 @@
 //! Records who reads a trail: every command that reads one records the access before it reads anything.
 //!
 //! ```text
-//!  a bus of this user writes the trail ──> an event on its log, through a ring in shared memory
+//!  a running bus writes the trail      ──> an event on its log, through the door of the bus
 //!  otherwise                           ──> an event on the trail TRAIL.access; sealed with --access-key
 //!  --unlogged                          ──> nothing, and the output says so
 //! ```
@@ -15,9 +15,8 @@ use crate::cli::AccessArgs;
 use crate::failure::Failure;
 use crate::keys::read_log_signer;
 use crate::notices::say;
-use crate::numbering::publishers;
+use crate::running_bus::{BusShard, writer_of};
 use crate::sealing::seal_waiting;
-use crate::submission::{NAP, PATIENCE, submit};
 use crate::wall::WallClock;
 use rustix::process::getuid;
 use serde::Serialize;
@@ -26,18 +25,19 @@ use std::fmt;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Instant;
-use stele_bus::{FoundBus, JoinError, RemotePublisher, ShardDirectory};
+use std::time::Duration;
 use stele_compliance::seal::{Signer, origin_of, sealing::sealed_events};
 use stele_journal::{Directory, Storage, TrailReader};
-use stele_wire::Sequence;
 use stele_wire::bounds::BODY_LENGTH_MAX;
 use stele_wire::codec::{Writer, text_field};
 use stele_wire::messages::{AccessKind, AccessRecorded, EndReason};
+use stele_wire::{Identity, Sequence};
 use zerocopy::little_endian::{U16, U64};
 
 /// The extension of an access trail's directory.
 const SUFFIX: &str = "access";
+/// How long the writer of an access trail may take until it has written.
+const PATIENCE: Duration = Duration::from_secs(5);
 /// The most bytes of a command line, and of a reason, that are recorded.
 const TEXT_MAX: usize = 8 << 10;
 
@@ -57,8 +57,7 @@ pub(crate) struct AccessRecord {
     /// The trail that has the record: the one that is read, or another.
     #[serde(skip_serializing_if = "Option::is_none")]
     trail: Option<String>,
-    /// The sequence of the record there; none where the bus accepted the event and overwrote it in its ring
-    /// before this process could read it back.
+    /// The sequence of the record there.
     #[serde(skip_serializing_if = "Option::is_none")]
     sequence: Option<u64>,
     /// Whether a signed checkpoint covers the record; only for a record on an access trail.
@@ -91,17 +90,32 @@ pub(crate) fn record(
     access: &Access<'_>,
     reader: &TrailReader,
 ) -> Result<AccessRecord, Failure> {
+    let identity = reader.segments()[0].header.identity;
+    let running = || writer_of(access.trail, identity);
+    let is_needed = !args.unlogged && args.access_trail.is_none();
+    let running = is_needed.then(running).flatten();
+    record_on(args, access, identity, running.as_ref())
+}
+
+/// Records an access to the trail with this identity, on the log of `running`, which writes it, or beside it.
+///
+/// # Errors
+/// [`Failure`]: the access cannot be recorded; then nothing may be read.
+pub(crate) fn record_on(
+    args: &AccessArgs,
+    access: &Access<'_>,
+    identity: Identity,
+    running: Option<&BusShard>,
+) -> Result<AccessRecord, Failure> {
     if args.unlogged {
         return Ok(AccessRecord::none());
     }
-    let identity = reader.segments()[0].header.identity;
     let entry = PendingRecord::new(args, access, &origin_of(identity.trail, identity.shard))?;
-    if args.access_trail.is_none()
-        && let Some((shard, publisher)) = running(access.trail)
-    {
-        let sequence = entry.enter_live(&shard, publisher)?;
+    if let Some(shard) = running.filter(|_| args.access_trail.is_none()) {
+        let sequence =
+            entry.enter_live(shard).map_err(|failure| failure.of("this access cannot be recorded"))?;
         let trail = Some(access.trail.display().to_string());
-        return Ok(AccessRecord { recorded: true, trail, sequence, sealed: None });
+        return Ok(AccessRecord { recorded: true, trail, sequence: Some(sequence), sealed: None });
     }
     let signer = args.access_key.as_deref().map(|file| read_log_signer(file, None)).transpose()?;
     let path = args.access_trail.clone().unwrap_or_else(|| beside(access.trail));
@@ -122,26 +136,6 @@ fn beside(trail: &Path) -> PathBuf {
     name.push(".");
     name.push(SUFFIX);
     whole.with_file_name(name)
-}
-
-/// Returns the running shard that writes `trail`, and a publisher attached to it; none where no bus is
-/// running or where the bus belongs to another user.
-fn running(trail: &Path) -> Option<(ShardDirectory, RemotePublisher)> {
-    let whole = fs::canonicalize(trail).ok()?;
-    let goes_there = |shard: &ShardDirectory| {
-        shard.trail().and_then(|trail| fs::canonicalize(trail).ok()).as_ref() == Some(&whole)
-    };
-    let buses = FoundBus::running().ok()?;
-    let shard = buses.iter().filter_map(|bus| bus.shards().ok()).flatten().find(goes_there)?;
-    let since = Instant::now();
-    loop {
-        match RemotePublisher::attach(&shard, publishers::AUDITORS) {
-            Ok(publisher) => return Some((shard, publisher)),
-            // Another auditor is being recorded.
-            Err(JoinError::Taken { .. }) if since.elapsed() < PATIENCE => std::thread::sleep(NAP),
-            Err(_) => return None,
-        }
-    }
 }
 
 /// A record that is about to be written.
@@ -170,8 +164,8 @@ impl<'a> PendingRecord<'a> {
         Ok(Self { block, query, reason: &args.reason })
     }
 
-    /// Writes the record through the running bus and returns its sequence, where it could be read back.
-    fn enter_live(&self, shard: &ShardDirectory, publisher: RemotePublisher) -> Result<Option<u64>, Failure> {
+    /// Writes the record through the running bus and returns its sequence. The bus adds who calls.
+    fn enter_live(&self, shard: &BusShard) -> Result<u64, Failure> {
         let mut buffer = vec![0; BODY_LENGTH_MAX];
         let mut writer = Writer::new(&mut buffer);
         let written = writer.block(&self.block).and_then(|()| {
@@ -179,14 +173,7 @@ impl<'a> PendingRecord<'a> {
             writer.data::<U16>(self.reason.as_bytes())
         });
         written.map_err(|error| Failure::usage(format!("the record does not fit an event: {error}")))?;
-        let body = writer.finish();
-        let mut sequence = None;
-        submit(publisher, shard.number(), AccessRecorded::TEMPLATE_ID, body, |event| {
-            if event.frame().template_id() == AccessRecorded::TEMPLATE_ID && event.body().starts_with(body) {
-                sequence = Some(event.sequence().0);
-            }
-        })?;
-        Ok(sequence)
+        shard.submit(AccessRecorded::TEMPLATE_ID, writer.finish())
     }
 
     /// Writes the record to the trail in `path`, which is created where it does not exist.
@@ -310,10 +297,7 @@ impl fmt::Display for AccessRecord {
         let Some(trail) = &self.trail else {
             return f.write_str("this access is NOT recorded: --unlogged");
         };
-        match self.sequence {
-            Some(sequence) => write!(f, "access recorded: event {sequence} of {trail}")?,
-            None => write!(f, "access recorded: an event of {trail}")?,
-        }
+        write!(f, "access recorded: event {} of {trail}", self.sequence.unwrap_or_default())?;
         match self.sealed {
             Some(true) => f.write_str(", sealed"),
             Some(false) => f.write_str(", not sealed: no --access-key"),

@@ -7,6 +7,7 @@
 //! The sequencer and the journal are those of a run, driven by hand. An event is durable when [`Act::enter`]
 //! returns its sequence.
 
+use crate::emergency::{EmergencyNote, LoggedNote};
 use crate::failure::Failure;
 use crate::numbering::publishers;
 use crate::prelude::{self, EpochStart};
@@ -27,6 +28,7 @@ use stele_risk::{Risk, RiskLimits};
 use stele_wire::codec::{Message, WriteError, Writer};
 use stele_wire::messages::EndReason;
 use stele_wire::{Position, Sequence, ShardId};
+use zerocopy::little_endian::U16;
 
 /// Data bytes of a segment and of the ring: room for a few events, and quick to prepare.
 const SEGMENT_LENGTH: u64 = 1 << 20;
@@ -123,7 +125,18 @@ impl Act {
         let schemas = with_schema.then(SchemaDocument::stele).into_iter().collect();
         act.control.begin(&SessionBeginning { schemas, ..epoch.beginning(&configuration) })?;
         act.settle()?;
+        act.record_emergency(path)?;
         Ok(act)
+    }
+
+    /// Records the emergency mass cancel of an earlier session, if there was one that is not on the log.
+    fn record_emergency(&mut self, path: &Path) -> Result<(), Failure> {
+        // A run reports a file that is not a note.
+        let Ok(Some(note)) = EmergencyNote::read(path) else { return Ok(()) };
+        let event = note.event(self.recovery.last_sequence);
+        self.enter(&event, |writer| writer.data::<U16>(note.sentence().as_bytes()))?;
+        LoggedNote::of(path).remove();
+        Ok(())
     }
 
     /// Appends an event to the trail, waits until it is durable, and returns its sequence.

@@ -55,6 +55,9 @@ pub(crate) struct ShardStats {
     pub(crate) released: u64,
     pub(crate) release_waiting: u64,
     pub(crate) timers: u64,
+    pub(crate) strategies: Vec<StrategyStats>,
+    /// Commands of operators on the log that did not apply to a strategy.
+    pub(crate) commands_ignored: u64,
     /// What new orders must wait for, `journal` or `consumer`; none where they need not wait.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) behind: Option<&'static str>,
@@ -68,6 +71,16 @@ pub(crate) struct ShardStats {
     pub(crate) latencies: Vec<LatencyStats>,
     pub(crate) publishers: Vec<PublisherStats>,
     pub(crate) consumers: Vec<ConsumerStats>,
+}
+
+#[derive(Serialize, Clone, Debug)]
+pub(crate) struct StrategyStats {
+    pub(crate) id: u16,
+    pub(crate) name: String,
+    /// Whether an operator has paused it.
+    pub(crate) is_paused: bool,
+    /// Orders and replacements that were not sent because it was paused.
+    pub(crate) suppressed: u64,
 }
 
 #[derive(Serialize, Clone, Debug)]
@@ -262,6 +275,8 @@ impl Span<'_> {
             released: value(table::RELEASED),
             release_waiting: value(table::RELEASE_WAITING),
             timers: value(table::TIMERS),
+            strategies: self.strategies(shard),
+            commands_ignored: value(table::COMMANDS_IGNORED),
             behind: match value(table::BEHIND) {
                 0 => None,
                 1 => Some("journal"),
@@ -300,6 +315,16 @@ impl Span<'_> {
         };
         let [p50, p99, p999] = [0.5, 0.99, 0.999].map(|quantile| seen.quantile(quantile));
         Some(LatencyStats { name: definition.name, count: seen.count(), p50, p99, p999 })
+    }
+
+    fn strategies(&self, shard: u16) -> Vec<StrategyStats> {
+        let strategies = self.now.all(table::STRATEGY_PAUSED, shard).map(|paused| StrategyStats {
+            id: paused.instance,
+            name: paused.label.clone(),
+            is_paused: paused.value != 0,
+            suppressed: self.now.value(table::ORDERS_SUPPRESSED, shard, paused.instance),
+        });
+        strategies.collect()
     }
 
     fn publishers(&self, shard: u16) -> Vec<PublisherStats> {

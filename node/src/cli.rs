@@ -6,20 +6,25 @@ mod groups;
 mod installation;
 mod latency;
 mod operation;
+mod operator;
 #[cfg(test)]
 mod page;
 mod proof;
 mod records;
 mod strategies;
 
-pub(crate) use flags::{AccessArgs, ActArgs, ReportArgs};
 #[cfg(test)]
-pub(crate) use flags::{ConfigArgs, OutputArgs};
+pub(crate) use flags::ConfigArgs;
+pub(crate) use flags::{AccessArgs, ActArgs, OutputArgs, PeopleArgs, ReportArgs};
 pub(crate) use installation::{CompletionsArgs, ManArgs};
 pub(crate) use latency::{DoctorArgs, PerfArgs};
 pub(crate) use operation::{
     ArchiveArgs, AttachArgs, ChangeArgs, KillSwitchArgs, LimitArgs, LimitCommand, LimitSetArgs, RepairArgs,
     ScopeArgs, TopArgs,
+};
+pub(crate) use operator::{
+    LimitApproveArgs, LimitProposeArgs, OrderArgs, OrderCancelArgs, OrderCommand, StrategyArgs,
+    StrategyCommand,
 };
 pub(crate) use proof::{
     CheckProofArgs, ExportTilesArgs, KeyAction, KeyArgs, KeyRotateArgs, ProveArgs, SealArgs, VerifyArgs,
@@ -75,6 +80,12 @@ pub(crate) enum Command {
     KillSwitch(KillSwitchArgs),
     /// Change a pre-trade limit
     Limit(LimitArgs),
+    /// Pause, resume or re-parameterise a running strategy
+    ///
+    /// Each act is an event on the log, with who and why, so a replay and a restart follow it.
+    Strategy(StrategyArgs),
+    /// Cancel one working order
+    Order(OrderArgs),
     /// Save the state at the end of a stopped trail
     ///
     /// The snapshot holds the state after the last closed segment. The next run starts from it, and the
@@ -182,7 +193,7 @@ mod tests {
         let Command::Limit(limit) = parse("stele limit set notional -5 --by 1").unwrap().command else {
             panic!("not a limit")
         };
-        let LimitCommand::Set(set) = limit.command;
+        let LimitCommand::Set(set) = limit.command else { panic!("not a limit to set") };
         assert_eq!(set.limit, "-5");
         assert!(parse("stele hold place trail --case 7 --reason x --by 1 --from -2d --to -1d").is_ok());
         assert!(parse("stele expire trail --dry-run --now -1h").is_ok());

@@ -4,6 +4,7 @@
 mod at_rest;
 mod metrics;
 mod page;
+mod people;
 mod retention;
 mod risk;
 mod seal;
@@ -12,6 +13,7 @@ mod venue;
 
 pub(crate) use at_rest::AtRestConfig;
 pub(crate) use metrics::MetricsConfig;
+pub(crate) use people::PersonConfig;
 pub(crate) use retention::RetentionConfig;
 pub(crate) use risk::{Credit, RiskConfig};
 pub(crate) use seal::SealConfig;
@@ -46,6 +48,7 @@ pub(crate) struct Config {
     pub(crate) core: Vec<CoreConfig>,
     pub(crate) shard: Vec<ShardConfig>,
     pub(crate) publisher: Vec<PublisherConfig>,
+    pub(crate) person: Vec<PersonConfig>,
     pub(crate) strategy: Vec<StrategyConfig>,
     /// The only shard that this process runs. It is a flag, so that every process of a run has the same file.
     #[serde(skip)]
@@ -105,6 +108,7 @@ pub(crate) struct SnapshotsConfig {
 #[serde(default, deny_unknown_fields)]
 pub(crate) struct BusConfig {
     pub(crate) name: Option<String>,
+    pub(crate) socket: Option<PathBuf>,
     pub(crate) ring_mib: usize,
     pub(crate) idle: String,
     pub(crate) stuck_seconds: f64,
@@ -200,7 +204,7 @@ impl Default for SnapshotsConfig {
 
 impl Default for BusConfig {
     fn default() -> Self {
-        Self { name: None, ring_mib: 64, idle: "auto".into(), stuck_seconds: 30.0 }
+        Self { name: None, socket: None, ring_mib: 64, idle: "auto".into(), stuck_seconds: 30.0 }
     }
 }
 
@@ -216,6 +220,7 @@ impl Config {
             None => Self::default(),
         };
         config.apply(args)?;
+        config.resolve_people()?;
         Ok(config)
     }
 
@@ -351,6 +356,13 @@ impl Config {
             example,
             "its name for other processes; default: the name of the trail's directory",
         );
+        let socket = self.bus.socket.as_ref().map(|path| path.display().to_string());
+        page.optional(
+            "socket",
+            &socket,
+            "/run/stele/demo.sock".to_owned(),
+            "where other processes reach it; default: NAME.sock in a directory for sockets, see docs/door.md",
+        );
         page.key("ring_mib", self.bus.ring_mib, "size of the ring in MiB, a power of two");
         page.key(
             "idle",
@@ -375,6 +387,7 @@ impl Config {
         self.core.iter().for_each(|core| core.render(&mut page));
         self.shard.iter().for_each(|shard| shard.render(&mut page));
         self.publisher.iter().for_each(|publisher| publisher.render(&mut page));
+        self.person.iter().for_each(|person| person.render(&mut page));
         for strategy in &self.strategy {
             strategy.render(&mut page);
         }

@@ -31,7 +31,7 @@ const CHECKS: &[(&str, Check)] = &[
     ("clock discipline", time::discipline),
     ("locked memory", memory::locked),
     ("huge pages", memory::huge_pages),
-    ("shared memory", memory::shared),
+    ("socket", memory::socket),
     ("swap", memory::swap),
     ("io_uring", storage::io_uring),
     ("direct I/O", storage::direct),
@@ -93,7 +93,7 @@ mod tests {
     fn a_machine_without_any_information_gets_no_invented_warning() {
         let folder = tempfile::tempdir().unwrap();
         let machine = Machine { root: folder.path().into() };
-        let setup = Setup { device: None, at_rest: None, shared_free: None, clock: None, ..good_setup() };
+        let setup = Setup { device: None, at_rest: None, clock: None, ..good_setup() };
         let states: BTreeSet<_> = examine(&machine, &setup)
             .into_iter()
             .filter(|finding| finding.state == State::Warning)
@@ -181,7 +181,7 @@ mod tests {
                 },
                 "never",
             ),
-            ("shared memory", |_, setup| setup.shared_free = Some(32 << 20), "32 MiB"),
+            ("socket", |_, setup| setup.socket = Err("it is a link".into()), "it is a link"),
             (
                 "swap",
                 |machine, _| {

@@ -141,6 +141,7 @@ fn labels(reading: &CounterReading) -> String {
         }
         CounterScope::Core => format!("core=\"{label}\""),
         CounterScope::Reason => format!("{shard},reason=\"{label}\""),
+        CounterScope::Strategy => format!("{shard},number=\"{}\",strategy=\"{label}\"", reading.instance),
         CounterScope::Table => format!("{shard},table=\"{label}\""),
     }
 }

@@ -11,7 +11,10 @@ use serde::Serialize;
 use std::fmt::Write as _;
 use std::path::Path;
 use stele_feed::FeedReport;
-use stele_replay::summary::{LatencyPercentiles, OrderSummary, StrategySummary, Summary, summarise};
+use stele_replay::summary::{
+    LatencyPercentiles, OperatorAct, OrderSummary, StrategySummary, Summary, summarise,
+};
+use stele_wire::layout::Utc;
 use stele_wire::messages::EndReason;
 
 /// The result of a run: what the run measured itself, and a summary of its trails.
@@ -215,6 +218,7 @@ impl ShardReport {
             print_latency(page, name, &percentiles);
         }
         self.summary.strategies.iter().for_each(|strategy| print_strategy(page, strategy));
+        print_acts(page, &self.summary.acts);
         let _ = writeln!(
             page,
             "\njournal  {} bytes on disk for {} bytes of events",
@@ -311,6 +315,7 @@ pub(crate) fn summary_page(trail: &Path, summary: &Summary) -> String {
     print_latency(&mut page, "tick_to_sequenced_order", &summary.tick_to_sequenced_order);
     print_latency(&mut page, "tick_to_released_order", &summary.tick_to_released_order);
     summary.strategies.iter().for_each(|strategy| print_strategy(&mut page, strategy));
+    print_acts(&mut page, &summary.acts);
     page
 }
 
@@ -376,7 +381,8 @@ fn print_latency(page: &mut String, name: &str, percentiles: &LatencyPercentiles
 fn print_strategy(page: &mut String, strategy: &StrategySummary) {
     let StrategySummary { strategy: id, name, orders, .. } = strategy;
     let OrderSummary { sent, cancels, accepted, rejected, filled, fills, volume, .. } = orders;
-    let _ = writeln!(page, "\nstrategy {id} {name}");
+    let paused = if strategy.is_paused { ", paused by an operator" } else { "" };
+    let _ = writeln!(page, "\nstrategy {id} {name}{paused}");
     let _ = writeln!(
         page,
         "  orders   {} sent, {} accepted, {} rejected, {} filled, {} executions, volume {}, {} cancels",
@@ -402,6 +408,24 @@ fn print_strategy(page: &mut String, strategy: &StrategySummary) {
     }
     let StrategySummary { realised, unrealised, fees, net, .. } = strategy;
     let _ = writeln!(page, "  profit   {net} net: {realised} realised, {unrealised} unrealised, {fees} fees");
+}
+
+/// Prints what operators did, who they were, and why.
+fn print_acts(page: &mut String, acts: &[OperatorAct]) {
+    if acts.is_empty() {
+        return;
+    }
+    let _ = writeln!(page, "\nacts of operators");
+    for act in acts {
+        let OperatorAct { sequence, timestamp, act: what, by, approved_by, caller_user, .. } = act;
+        let approved = approved_by.map_or(String::new(), |party| format!(", approved by party {party}"));
+        let caller = caller_user.map_or(", caller not verified".into(), |user| format!(", user {user}"));
+        let code = act.reason_code.map_or(String::new(), |code| format!("reason code {code}"));
+        let why = if act.reason.is_empty() { code } else { act.reason.clone() };
+        let why = if why.is_empty() { "no reason given" } else { &why };
+        let _ = writeln!(page, "  {}  event {sequence}  {what}", Utc(*timestamp));
+        let _ = writeln!(page, "    by party {by}{approved}{caller}: {why}");
+    }
 }
 
 #[cfg(test)]

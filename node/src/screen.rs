@@ -114,6 +114,16 @@ fn alarms(shard: &ShardStats, lines: &mut Vec<Line<'static>>) {
     if let Some(who) = shard.behind {
         alarm_line(format!("no room for new orders: the {who} is behind"));
     }
+    for strategy in shard.strategies.iter().filter(|strategy| strategy.is_paused) {
+        let (id, name) = (strategy.id, &strategy.name);
+        alarm_line(format!(
+            "strategy {id} {name} is paused: {} orders not sent",
+            grouped(strategy.suppressed)
+        ));
+    }
+    if shard.commands_ignored > 0 {
+        alarm_line(format!("{} commands of operators did not apply", grouped(shard.commands_ignored)));
+    }
     if shard.free_space_warnings > 0 {
         alarm_line(format!("free space became scarce {} times", shard.free_space_warnings));
     }

@@ -2,7 +2,6 @@
 
 use crate::failure::Failure;
 use crate::progress::Progress;
-use crate::submission::NAP;
 use crate::wall::WallClock;
 use std::path::Path;
 use std::sync::Arc;
@@ -11,6 +10,9 @@ use std::time::{Duration, Instant};
 use stele_compliance::seal::tiles::SEALS_FOLDER;
 use stele_compliance::seal::{SealError, SealPolicy, SealingReport, Signer, seal_trail};
 use stele_journal::{Directory, LockError, Storage, WriterLock};
+
+/// How long the caller sleeps while another sealer is running.
+const NAP: Duration = Duration::from_micros(200);
 
 /// Seals a trail, after waiting up to `patience` until another sealer has ended.
 ///

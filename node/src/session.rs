@@ -4,6 +4,8 @@ mod earlier;
 mod opening;
 
 use crate::config::{Config, Instruments, ShardPlan};
+use crate::door::RunDoor;
+use crate::emergency::{EmergencyNote, LoggedNote};
 use crate::failure::Failure;
 use crate::feeds;
 use crate::flush::FlushPlan;
@@ -12,7 +14,6 @@ use crate::layout::{Layout, allowed_cpus, disk_cpus, idle};
 use crate::metrics::MetricsServer;
 use crate::prelude::{self, submit_snapshot};
 use crate::sealer::{SealOutcome, Seals};
-use crate::shared_directory::SharedDirectory;
 use crate::signals::StopRequest;
 use crate::snapshots::{SnapshotOutcome, Snapshots};
 use crate::topology::{FeedParts, Running, RunningShard, connect, spawn};
@@ -24,9 +25,9 @@ use std::thread::sleep;
 use std::time::{Duration, Instant};
 use stele_bus::counters::table::{self, CounterDefinition};
 use stele_bus::{
-    BusDirectory, Clock as _, ConsumerProgress, Core, DutyCycles, GateWatch, StalledConsumer, UtcClock,
-    memory,
+    Clock as _, ConsumerProgress, Core, DutyCycles, GateWatch, StalledConsumer, UtcClock, memory,
 };
+use stele_door::DoorServer;
 use stele_feed::FeedReport;
 use stele_feed::router::ShardInstruments;
 use stele_journal::SpaceWatch;
@@ -58,8 +59,9 @@ pub(crate) struct RunStatus {
 /// A session whose market is open.
 pub(crate) struct Session {
     running: Running,
-    /// The directory with the counters for other processes, which exists as long as the session.
-    _directory: Option<BusDirectory>,
+    /// What other processes connect to, as long as the session exists. It comes after `running`, so that they
+    /// see the end of the ring before the end of their connections.
+    _door: DoorServer,
     _metrics: Option<MetricsServer>,
     pub(crate) layout: Layout,
     pub(crate) flush: FlushPlan,
@@ -69,6 +71,8 @@ pub(crate) struct Session {
     directories: Vec<PathBuf>,
     /// Snapshots of each shard that are not recorded on its log yet.
     unrecorded: Vec<Vec<TakenSnapshot>>,
+    /// The notes of emergency mass cancels whose events are not durable yet, by shard.
+    logged_notes: Vec<Option<LoggedNote>>,
     /// The watch of each shard for a consumer or a journal that stops the ring.
     watches: Vec<GateWatch>,
     witnesses: Witnesses,
@@ -147,7 +151,8 @@ impl Session {
         let prepared = shards.own.iter().map(read);
         let prepared = prepared.collect::<Result<Vec<_>, _>>()?;
         let feed = feeds::open(&spec, config, prepared.iter().filter_map(Prepared::known))?;
-        let SharedDirectory { directory, counters, notice } = SharedDirectory::make(config)?;
+        let door = RunDoor::open(config)?;
+        let (counters, notice) = (door.counters.clone(), door.notice.clone());
         let flush = FlushPlan::make(&config.journal, &config.trail.dir, &layout)?;
         let metrics = config
             .metrics
@@ -158,9 +163,7 @@ impl Session {
 
         let composed = prepared
             .into_iter()
-            .map(|prepared| {
-                prepared.compose(config, &flush, &layout, (&counters, directory.as_ref()), sample_every)
-            })
+            .map(|prepared| prepared.compose(config, &flush, &layout, &counters, sample_every))
             .collect::<Result<Vec<_>, _>>()?;
         let (mut topologies, mut composed): (Vec<_>, Vec<_>) = composed.into_iter().unzip();
         for (to, composed) in composed.iter_mut().enumerate() {
@@ -169,8 +172,11 @@ impl Session {
         let mut notices = vec![notice];
         let served = metrics.as_ref().and_then(MetricsServer::address);
         notices.extend(served.map(|address| format!("metrics at http://{address}/metrics")));
+        let mut logged_notes = Vec::new();
         for (composed, topology) in composed.into_iter().zip(&mut topologies) {
-            notices.extend(composed.begin(config, topology)?);
+            let (said, note) = composed.begin(config, topology)?;
+            notices.extend(said);
+            logged_notes.push(note);
         }
         notices.extend(layout.warnings.iter().cloned());
         let shares = |plans: &[ShardPlan]| plans.iter().map(share).collect();
@@ -181,7 +187,8 @@ impl Session {
             let (start, length) = shard.ring.memory();
             notices.push(format!("ring of shard {}: {}", shard.id, memory::usage(start, length)));
         }
-        let running = spawn(topologies, feed, counters, &layout, idle)?;
+        let mut running = spawn(topologies, feed, counters, &layout, idle)?;
+        let door = door.serve(std::mem::take(&mut running.served), &layout.background.cpus)?;
         let directories: Vec<PathBuf> = shards.own.into_iter().map(|plan| plan.directory).collect();
         let witnesses = Witnesses::spawn(&witnesses, &directories, &layout.background)?;
         let keeper = Keeper::spawn(config.at_rest.plan(), &directories, &layout.background)?;
@@ -191,7 +198,7 @@ impl Session {
         let watches = running.shards.iter().map(watch).collect();
         Ok(Self {
             running,
-            _directory: directory,
+            _door: door,
             _metrics: metrics,
             layout,
             flush,
@@ -199,6 +206,7 @@ impl Session {
             opened: Instant::now(),
             directories,
             unrecorded,
+            logged_notes,
             watches,
             witnesses,
             keeper,
@@ -228,6 +236,7 @@ impl Session {
             self.running.show();
             on_status(&self.status());
             self.record_snapshots();
+            self.remove_logged_notes();
             if self.running.cores.iter().any(|core| core.is_finished()) {
                 return Err(self.failure());
             }
@@ -255,6 +264,15 @@ impl Session {
         }
     }
 
+    /// Removes the notes of emergency mass cancels whose events are durable.
+    fn remove_logged_notes(&mut self) {
+        for (shard, note) in self.running.shards.iter_mut().zip(&mut self.logged_notes) {
+            if note.is_some() && shard.control.sink().is_durable() {
+                note.take().into_iter().for_each(LoggedNote::remove);
+            }
+        }
+    }
+
     fn end(mut self, reason: EndReason) -> Result<EndedSession, Failure> {
         let elapsed = self.opened.elapsed();
         self.running.player.request_stop();
@@ -276,6 +294,7 @@ impl Session {
                 marks.durable() == marks.published()
             })
         })?;
+        self.remove_logged_notes();
         self.running.cores.iter().for_each(|core| core.stop());
         for core in self.running.cores.drain(..) {
             core.join().map_err(Failure::environment)?;
@@ -344,11 +363,16 @@ impl Session {
             // A sequencer that waits for room in the ring does no work either.
             marks.written() < published || shard.consumers.iter().any(is_behind)
         };
+        let waits = |session: &Self| {
+            (0..session.running.shards.len()).any(|shard| session.counted(shard, table::RELEASE_WAITING) > 0)
+        };
         let mut seen = turns(self);
-        self.await_that("new events still appear on the log, or a consumer is behind", |session| {
+        let otherwise =
+            "new events still appear on the log, a consumer is behind, or an order waits to leave";
+        self.await_that(otherwise, |session| {
             let now = turns(session);
             let is_still = now.iter().zip(&seen).all(|(now, seen)| now.working == seen.working);
-            if !is_still || session.running.shards.iter().any(is_behind) {
+            if !is_still || session.running.shards.iter().any(is_behind) || waits(session) {
                 seen = now;
                 return false;
             }
@@ -367,7 +391,9 @@ impl Session {
             }
             if since.elapsed() > STUCK {
                 let what = format!("the run did not end: after {} s {otherwise}", STUCK.as_secs());
-                return Err(Failure::environment(what).help(INTACT));
+                self.demand_emergency(EndReason::CONSUMER_STUCK);
+                self.await_emergency();
+                return Err(Failure::environment(what).help(self.intact()));
             }
             sleep(Duration::from_millis(1));
         }
@@ -377,6 +403,7 @@ impl Session {
     /// Ends the run after a consumer or the journal has stalled. What is on the log becomes durable if the
     /// journal still works; the stalled thread is not waited for.
     fn stuck(&mut self, stuck: &StalledConsumer) -> Failure {
+        self.demand_emergency(EndReason::CONSUMER_STUCK);
         self.running.player.request_stop();
         self.running.shards.iter().for_each(|shard| shard.ring.request_stop());
         let is_durable = |shard: &RunningShard| {
@@ -387,12 +414,14 @@ impl Session {
         while since.elapsed() < STUCK_GRACE && !self.running.shards.iter().all(is_durable) {
             sleep(Duration::from_millis(1));
         }
+        self.await_emergency();
         self.running.cores.drain(..).for_each(drop);
-        Failure::environment(format!("{stuck}; the run was stopped")).help(INTACT)
+        Failure::environment(format!("{stuck}; the run was stopped")).help(self.intact())
     }
 
     /// Stops all threads after one has failed, and returns the reason.
     fn failure(&mut self) -> Failure {
+        self.demand_emergency(EndReason::AGENT_FAILED);
         self.running.shards.iter().for_each(|shard| shard.ring.request_stop());
         self.running.cores.iter().for_each(|core| core.stop());
         self.running.show();
@@ -404,7 +433,35 @@ impl Session {
         poisoned
             .or(failed)
             .unwrap_or_else(|| Failure::environment("a thread stopped without a request"))
-            .help(INTACT)
+            .help(self.intact())
+    }
+
+    /// Makes every gateway ask its venue to cancel everything, because the run does not end in order.
+    fn demand_emergency(&self, reason: EndReason) {
+        self.running.shards.iter().for_each(|shard| shard.emergency.demand(reason));
+    }
+
+    /// Waits until every gateway has an answer of its venue, while its thread still runs.
+    fn await_emergency(&self) {
+        let is_settled = |shard: &RunningShard| shard.emergency.outcome().is_some_and(|it| it.is_settled);
+        let since = Instant::now();
+        while since.elapsed() < STUCK_GRACE && !self.running.shards.iter().all(is_settled) {
+            sleep(Duration::from_millis(1));
+        }
+    }
+
+    /// Writes the notes of emergency mass cancels, and returns what the user can do after a run that failed.
+    fn intact(&self) -> String {
+        let mut said = INTACT.to_owned();
+        for (shard, directory) in self.running.shards.iter().zip(&self.directories) {
+            let Some(outcome) = shard.emergency.outcome() else { continue };
+            let note = EmergencyNote::new(&outcome, shard.start.identity.epoch);
+            said = format!("{said}; {}", note.sentence());
+            if let Err(error) = note.write(directory) {
+                said = format!("{said}, which could not be noted in {}: {error}", directory.display());
+            }
+        }
+        said
     }
 }
 

@@ -9,6 +9,7 @@
 //!                               └───────────────────────┼─────────────────────────────────┘
 //!                                                       └──> journal ──> written, durable
 //!
+//!  other processes ──> door (in the background) ──> publishers 6 and 7; ports of publishers 100 …
 //!  trail, up to durable ──> snapshots (in the background) ──> snapshot files; hashes to the main thread
 //!  trail, up to durable ──> sealer (in the background) ──> tiles, checkpoints; moves sealed
 //!
@@ -17,13 +18,13 @@
 //!                    └──> shard 2 <── publisher 1000 … <── forwarder to shard 2
 //! ```
 
+use crate::door;
 use crate::failure::Failure;
 use crate::forwarding::{LinkPlan, TrailOrigin, TrailPast};
 use crate::gauges::{CoresGauges, ShardGauges};
 use crate::layout::{Job, Layout};
 use crate::numbering::publishers;
 use crate::sealer::{SealPlan, SealerAgent, Seals};
-use crate::shared_directory;
 use crate::snapshots::{SnapshotAgent, SnapshotPlan, Snapshots};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -32,8 +33,9 @@ use stele_bus::bounds::{PUBLISHER_WORDS_DEFAULT, SUBMISSION_WORDS_MAX};
 use stele_bus::timers::TimerStop;
 use stele_bus::{
     Agent, ConsumerProgress, ControlPublisher, Core, CoreOptions, Counters, IdleStrategy, LogRing, Publisher,
-    RingOptions, Sequencer, SequencerStart, ShardDirectory, Timers, UtcClock, Watermark,
+    RingOptions, Sequencer, SequencerStart, Timers, UtcClock, Watermark,
 };
+use stele_door::ServedShard;
 use stele_feed::forward::{ForwardLink, ForwardLinkStatus, Forwarder, GatedOrigin, Origin};
 use stele_feed::router::{Router, ShardInstruments, ShardLocation};
 use stele_feed::{Feed, Pace, Player, PlayerStatus};
@@ -42,11 +44,11 @@ use stele_risk::Risk;
 use stele_strategies::agent::{AgentOptions, StrategyResultsSlot};
 use stele_strategies::{Host, StrategyAgent};
 use stele_venue::paper_exchange::PaperExchange;
-use stele_venue::{OrderGateway, OrderInDoubt, PaperVenue};
+use stele_venue::{EmergencyControl, OrderGateway, OrderInDoubt, PaperVenue};
 use stele_wire::{Sequence, ShardId};
 
-/// The length in words of the ring through which another process changes controls or records an access. It
-/// holds several of the longest submissions.
+/// The length in words of the ring through which the door submits changes of controls, or records of access.
+/// It holds several of the longest submissions.
 const CONTROLS_WORDS: usize = (4 * SUBMISSION_WORDS_MAX).next_power_of_two();
 
 /// The parts that a shard is composed of.
@@ -54,8 +56,8 @@ pub(crate) struct ShardParts {
     pub(crate) id: ShardId,
     pub(crate) opened: OpenedJournal,
     pub(crate) ring: RingOptions,
-    /// Its directory for other processes.
-    pub(crate) shared: Option<ShardDirectory>,
+    /// The directory of its trail.
+    pub(crate) trail: PathBuf,
     /// Publishers in other processes.
     pub(crate) outside: Vec<(u16, String)>,
     pub(crate) risk: Risk,
@@ -66,6 +68,8 @@ pub(crate) struct ShardParts {
     /// The open orders of earlier sessions. The venue is asked about each before any new order leaves.
     pub(crate) doubts: Vec<OrderInDoubt>,
     pub(crate) host: Host,
+    /// The number and name of each strategy that is to run.
+    pub(crate) strategies: Vec<(u16, String)>,
     pub(crate) exchange: PaperExchange,
     pub(crate) release: Watermark,
     /// How snapshots are taken; none: no snapshots.
@@ -95,6 +99,8 @@ pub(crate) struct Topology {
     snapshots: Option<SnapshotAgent>,
     sealer: Option<SealerAgent>,
     feed: Publisher,
+    /// What other processes get of it.
+    served: ServedShard,
     /// The links from other shards.
     links: Vec<ForwardLink>,
 }
@@ -118,6 +124,8 @@ pub(crate) struct Running {
     pub(crate) player: Arc<PlayerStatus>,
     /// The background thread that seals every shard.
     pub(crate) seals: Option<Seals>,
+    /// What other processes get of each shard, until the door takes it.
+    pub(crate) served: Vec<ServedShard>,
 }
 
 /// The status of one running shard for the main thread.
@@ -134,6 +142,8 @@ pub(crate) struct RunningShard {
     /// The gating consumers, without the journal.
     pub(crate) consumers: Vec<ConsumerProgress>,
     pub(crate) outcome: StrategyResultsSlot,
+    /// Demands an emergency mass cancel, and reports what became of one.
+    pub(crate) emergency: EmergencyControl,
     /// The status of each link from another shard.
     pub(crate) forwarded: Vec<(ShardId, Arc<ForwardLinkStatus>)>,
     /// The background thread that takes snapshots.
@@ -147,7 +157,7 @@ impl Topology {
     /// [`Failure`]: a ring cannot be created, or counters cannot be registered.
     pub(crate) fn compose(parts: ShardParts, counters: &Counters) -> Result<Self, Failure> {
         let (start, shard) = (parts.opened.start, parts.id.0 as u16);
-        let (ring, not_shared) = shared_directory::ring(parts.shared.as_ref(), &parts.ring, start.position)?;
+        let (ring, not_shared) = door::ring(&parts.ring, start.position)?;
         let mut sequencer = Sequencer::new(&start, ring.writer, UtcClock::new(), parts.risk)
             .map_err(|error| Failure::usage(error).help("see [journal] in `stele config`"))?
             .with_timers(parts.timers);
@@ -161,25 +171,25 @@ impl Topology {
         let orders = publisher(publishers::STRATEGIES, "strategies");
         let releases = publisher(publishers::GATEWAY, "order gateway");
         let reports = publisher(publishers::VENUE, "paper exchange");
-        if let Some(shared) = parts.shared.as_ref().filter(|_| not_shared.is_none()) {
-            let own = [(publishers::CONTROLS, "controls"), (publishers::AUDITORS, "auditors")];
-            let own = own.map(|(id, name)| (id, name.to_owned(), CONTROLS_WORDS));
-            let outside = parts.outside.into_iter().map(|(id, name)| (id, name, PUBLISHER_WORDS_DEFAULT));
-            for (id, name, words) in outside.chain(own) {
-                let path = shared.publisher(id);
-                let made = sequencer.remote_publisher(&path, id, &name, words);
-                made.map_err(|error| {
-                    Failure::environment(format!("cannot make {}: {error}", path.display()))
-                })?;
-            }
-        }
+        let outside = parts.outside.into_iter();
+        let ports = outside
+            .map(|(id, name)| sequencer.remote_publisher(id, &name, PUBLISHER_WORDS_DEFAULT))
+            .collect();
+        let served = ServedShard {
+            id: parts.id.0,
+            ring: ring.ring.clone(),
+            trail: parts.trail,
+            controls: Some(sequencer.publisher(publishers::CONTROLS, "controls", CONTROLS_WORDS)),
+            auditors: Some(sequencer.publisher(publishers::AUDITORS, "auditors", CONTROLS_WORDS)),
+            ports,
+        };
         let [decided, released, traded] =
             ["strategies", "order gateway", "paper exchange"].map(|name| sequencer.gating_consumer(name));
         let consumers = [&decided, &released, &traded].map(|consumer| consumer.progress()).into();
 
         let options = AgentOptions { sample_every: parts.sample_every, ..AgentOptions::default() };
         let mut strategies = StrategyAgent::new(options, parts.host, decided, orders, UtcClock::new());
-        strategies.register_counters(counters, shard).map_err(Failure::environment)?;
+        strategies.register_counters(counters, shard, &parts.strategies).map_err(Failure::environment)?;
         let outcome = strategies.results();
         let mut venue = PaperVenue::new(parts.exchange, traded, reports);
         venue.register_counters(counters, shard).map_err(Failure::environment)?;
@@ -210,6 +220,7 @@ impl Topology {
             snapshots: snapshots.transpose()?,
             sealer,
             feed,
+            served,
             links: Vec::new(),
         })
     }
@@ -259,7 +270,7 @@ pub(crate) fn spawn(
     idle: IdleStrategy,
 ) -> Result<Running, Failure> {
     let (mut agents, mut running, mut routes) = (Vec::<(Job, Box<dyn Agent>)>::new(), Vec::new(), Vec::new());
-    let mut sealers = Vec::new();
+    let (mut sealers, mut served) = (Vec::new(), Vec::new());
     for (index, (mut shard, share)) in shards.into_iter().zip(feed.shares).enumerate() {
         // Every publisher is registered by now.
         shard.sequencer.register_counters(&counters, shard.id.0 as u16).map_err(Failure::environment)?;
@@ -267,6 +278,7 @@ pub(crate) fn spawn(
         let (space, timers) = (shard.journal.space(), shard.sequencer.timer_stop());
         agents.push((Job::Sequencer(index), Box::new(shard.sequencer)));
         agents.push((Job::Strategies(index), Box::new(shard.strategies)));
+        let emergency = shard.gateway.emergency();
         agents.push((Job::Gateway(index), Box::new(shard.gateway)));
         agents.push((Job::Journal(index), Box::new(shard.journal)));
         let forwarded = shard.links.iter().map(|link| (link.shard(), link.status())).collect();
@@ -276,6 +288,7 @@ pub(crate) fn spawn(
         }
         let snapshots = shard.snapshots.map(|agent| agent.spawn(layout.background.clone())).transpose()?;
         sealers.extend(shard.sealer);
+        served.push(shard.served);
         let id = shard.id.0 as u16;
         let gauges = ShardGauges::register(&counters, id, &shard.ring, &shard.consumers, space.clone())?;
         running.push(RunningShard {
@@ -288,6 +301,7 @@ pub(crate) fn spawn(
             timers,
             consumers: shard.consumers,
             outcome: shard.outcome,
+            emergency,
             forwarded,
             snapshots,
         });
@@ -311,7 +325,7 @@ pub(crate) fn spawn(
     let gauges = CoresGauges::register(&counters, &cores, &cpus)?;
     let has_sealers = !sealers.is_empty();
     let seals = has_sealers.then(|| Seals::spawn(sealers, &layout.background)).transpose()?;
-    Ok(Running { shards: running, cores, gauges, counters, player: player_status, seals })
+    Ok(Running { shards: running, cores, gauges, counters, player: player_status, seals, served })
 }
 
 impl Running {

@@ -14,6 +14,7 @@ const LAYERS: &[(&str, u32, &[&str])] = &[
     ("stele-feed", 4, &[]),
     ("stele-journal", 4, &[]),
     ("stele-glommio", 5, &[]),
+    ("stele-door", 5, &[]),
     ("stele-strategies", 5, &[]),
     ("stele-connect", 5, &[]),
     ("stele-venue", 6, &[]),

@@ -15,6 +15,7 @@
 #![forbid(unsafe_code)]
 
 pub mod backtest;
+pub mod controls;
 pub mod definitions;
 pub mod difference;
 pub mod divergence;
@@ -32,6 +33,7 @@ pub mod summary;
 pub mod trail_feed;
 
 pub use backtest::{Backtest, BacktestError, BacktestOptions, BacktestOutcome};
+pub use controls::{Controls, TrailStrategy};
 pub use definitions::{DefinedInstrument, DefinedSource, Definitions, OriginProgress};
 pub use difference::{Difference, DifferenceKind, FieldDifference};
 pub use divergence::{CheckError, DivergenceCheck, DivergenceReport};
@@ -41,5 +43,5 @@ pub use recall::{RecalledState, UsedSnapshot, recall};
 pub use regeneration::{RegenerationError, Tally};
 pub use resume::{LoadError, ResumeError, ResumedSession, TrailState};
 pub use submission::StrategySubmission;
-pub use summary::{LatencyPercentiles, Summary};
+pub use summary::{LatencyPercentiles, OperatorAct, Summary};
 pub use trail_feed::TrailFeed;

@@ -142,9 +142,9 @@ pub mod machines {
 /// The state of a trail, as a function of its events: everything that a new session needs.
 pub struct TrailState {
     pub(crate) regeneration: Regeneration,
-    open_orders: OpenOrders,
+    pub(crate) open_orders: OpenOrders,
     known: Definitions,
-    risk: Risk,
+    pub(crate) risk: Risk,
     timers: Timers,
 }
 

@@ -5,8 +5,10 @@
 //! cause is further back counts as `untimed`, and so does one whose cause was not received from outside,
 //! such as a timer.
 
+mod acts;
 mod latency;
 
+pub use acts::OperatorAct;
 pub use latency::{LatencyPercentiles, RECEIVED_WINDOW, UNRELEASED_MAX};
 
 use latency::Latencies;
@@ -14,12 +16,12 @@ use serde::{Serialize, Serializer};
 use std::collections::BTreeMap;
 use std::path::Path;
 use stele_journal::{TrailError, TrailReader};
-use stele_strategies::{Account, Fill, Market, Money, Profit};
-use stele_wire::codec::text;
+use stele_strategies::{Account, Fill, Market, Money, Profit, Standing};
+use stele_wire::codec::{View, text};
 use stele_wire::messages::{
-    Boolean, CancelOrder, MassCancel, NewOrder, OrderAccepted, OrderCancelled, OrderFilled, OrderRejected,
-    OrderReplaced, ReplaceOrder, SCHEMA_ID, SessionEnd, SessionStart, Side, StrategyDefinition, TradeBusted,
-    TradeCorrected, message_name,
+    Boolean, CancelOrder, DropReason, MassCancel, NewOrder, OrderAccepted, OrderCancelled, OrderDropped,
+    OrderFilled, OrderRejected, OrderReplaced, ReplaceOrder, SCHEMA_ID, SessionEnd, SessionStart, Side,
+    StrategyCommand, StrategyDefinition, TradeBusted, TradeCorrected, message_name,
 };
 use stele_wire::{Frame, Price, Quantity, Sequence};
 
@@ -63,8 +65,10 @@ pub struct OrderSummary {
     pub rejected_by_check: BTreeMap<String, u64>,
     /// Orders replaced.
     pub replaced: u64,
-    /// Orders cancelled before they were filled completely.
+    /// Orders cancelled before they were filled completely, dropped ones included.
     pub cancelled: u64,
+    /// Orders, replacements and quotes that were dropped before they left the host.
+    pub dropped: u64,
     /// Orders filled completely.
     pub filled: u64,
     /// Executions.
@@ -95,6 +99,10 @@ pub struct StrategySummary {
     pub strategy: u16,
     /// The strategy's kind.
     pub name: String,
+    /// Whether an operator has paused it.
+    pub is_paused: bool,
+    /// The event that set the parameters that it runs with: its definition, or an operator's command.
+    pub parameters_at: u64,
     /// Its orders.
     pub orders: OrderSummary,
     /// Its positions, by instrument in the order of its first trades.
@@ -136,6 +144,8 @@ pub struct Summary {
     pub types: Vec<TypeSummary>,
     /// The strategies by number; 0 has the orders of no strategy.
     pub strategies: Vec<StrategySummary>,
+    /// The acts of operators, in the order of the log.
+    pub acts: Vec<OperatorAct>,
     /// The time from the receipt of an order's cause to the sequencing of the order.
     pub tick_to_sequenced_order: LatencyPercentiles,
     /// The time from the receipt of an order's cause to the order's release.
@@ -186,6 +196,7 @@ pub struct SummaryBuilder {
     /// Count and bytes by schema and template.
     types: BTreeMap<(u16, u16), (u64, u64)>,
     strategies: BTreeMap<u16, Seat>,
+    acts: Vec<OperatorAct>,
     market: Market,
     latencies: Latencies,
     events: u64,
@@ -199,6 +210,7 @@ pub struct SummaryBuilder {
 #[derive(Default)]
 struct Seat {
     name: String,
+    standing: Option<Standing>,
     orders: OrderSummary,
     account: Account,
 }
@@ -225,6 +237,7 @@ impl SummaryBuilder {
     }
 
     fn on_activity(&mut self, event: &Frame<'_>) {
+        self.acts.extend(OperatorAct::of(event));
         match event.template_id() {
             SessionStart::TEMPLATE_ID => {
                 self.market.clear_own();
@@ -235,8 +248,14 @@ impl SummaryBuilder {
                 let Some(message) = event.message::<StrategyDefinition>() else { return };
                 let seat = self.seat(message.strategy.get());
                 seat.name = text(&message.name).to_owned();
-                if message.is_resumed != Boolean::TRUE {
-                    seat.account = Account::default();
+                seat.define(&message, event.sequence());
+            }
+            StrategyCommand::TEMPLATE_ID => {
+                let Some(message) = event.message::<StrategyCommand>() else { return };
+                if let Some(standing) = &mut self.seat(message.strategy.get()).standing {
+                    // A command that does not apply changes nothing. The summary runs no strategy, so it
+                    // takes it that parameters were checked before they were logged.
+                    let _ = standing.apply(&message, event.sequence(), |_| Ok(()));
                 }
             }
             NewOrder::TEMPLATE_ID => self.order(event, |orders| orders.sent += 1),
@@ -260,6 +279,12 @@ impl SummaryBuilder {
                 // An order that the sequencer refused is not on the trail itself.
                 orders.sent += u64::from(report.order_sequence.get() == 0);
                 *orders.rejected_by_check.entry(report.check.to_string()).or_default() += 1;
+            }
+            OrderDropped::TEMPLATE_ID => {
+                let Some(dropped) = event.message::<OrderDropped>() else { return };
+                // A cancel with nothing to cancel is not an order.
+                let is_order = dropped.reason != DropReason::NOTHING_TO_CANCEL;
+                self.seat(dropped.strategy.get()).orders.dropped += u64::from(is_order);
             }
             OrderReplaced::TEMPLATE_ID => {
                 let Some(report) = event.message::<OrderReplaced>() else { return };
@@ -345,6 +370,7 @@ impl SummaryBuilder {
                     bytes: *bytes,
                 })
                 .collect(),
+            acts: self.acts,
             strategies: self.strategies.into_iter().map(|(id, seat)| seat.finish(id, market)).collect(),
             tick_to_sequenced_order: LatencyPercentiles::of(&self.latencies.sequenced),
             tick_to_released_order: LatencyPercentiles::of(&self.latencies.released),
@@ -354,6 +380,20 @@ impl SummaryBuilder {
 }
 
 impl Seat {
+    fn define(&mut self, definition: &View<'_, StrategyDefinition>, sequence: Sequence) {
+        let parameters = str::from_utf8(definition.parameters()).unwrap_or("\u{fffd}");
+        let is_resumed = definition.is_resumed == Boolean::TRUE;
+        match &mut self.standing {
+            Some(standing) if is_resumed => standing.resume(parameters, sequence),
+            before => {
+                *before = Some(Standing::begin(&self.name, parameters, sequence, before.as_ref()));
+            }
+        }
+        if !is_resumed {
+            self.account = Account::default();
+        }
+    }
+
     fn finish(self, strategy: u16, market: &Market) -> StrategySummary {
         let mut profit = Profit::default();
         let mut positions = Vec::new();
@@ -376,9 +416,12 @@ impl Seat {
         }
         let Profit { realised, unrealised, fees } = profit;
         let net = profit.net();
+        let standing = self.standing.as_ref();
         StrategySummary {
             strategy,
             name: self.name,
+            is_paused: standing.is_some_and(|standing| standing.paused_at.is_some()),
+            parameters_at: standing.map_or(0, |standing| standing.parameters_at.0),
             orders: self.orders,
             positions,
             realised,

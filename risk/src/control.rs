@@ -235,6 +235,13 @@ impl Risk {
         }
     }
 
+    /// The limit in force for the scope, instrument and check that `change` names; `i64::MAX` where there is
+    /// none, or where limits have no such scope.
+    pub fn limit_in_force(&self, change: &RiskLimit) -> i64 {
+        let target = Target::of(change).filter(|target| target.takes(change.check));
+        target.map_or(NONE, |target| self.limit_of(target, change.check))
+    }
+
     /// Applies the pending changes that are effective by now.
     #[inline]
     pub(crate) fn take_effect(&mut self, now: u64) {

@@ -2,18 +2,19 @@
 //! happened and trusts no other part.
 
 use crate::cancels::CancelChecker;
+use crate::departures::DepartureChecker;
 use crate::disk::Disk;
 use crate::traffic::Submission;
 use crate::violation::{Checked, violated};
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 use stele_bus::{Event, MessageClass, Watermark, Watermarks, template};
 use stele_journal::recovery::Continuation;
 use stele_journal::{RecoveryReport, TrailReader};
 use stele_wire::frame::Seed;
 use stele_wire::messages::{
-    CancelOrder, ClockStatus, OrderRejected, OrderReleased, PublisherProgress, QuoteCancel, RefusedOrder,
-    SubmissionRefused,
+    CancelOrder, CancelReleased, ClockStatus, OrderCancelled, OrderDropped, OrderRejected, OrderReleased,
+    Originator, PublisherProgress, QuoteCancel, RefusedOrder, ReplaceRejected, SubmissionRefused,
 };
 use stele_wire::{Epoch, Nanos, Position, Sequence};
 
@@ -65,6 +66,8 @@ pub struct SubmissionChecker {
     waiting: Vec<VecDeque<Submission>>,
     gateway: u16,
     cancels: CancelChecker,
+    /// What the gateway dropped.
+    dropped: BTreeSet<u64>,
 }
 
 /// Bytes of a stamped message that the sequencer writes: `receivedDelta`.
@@ -74,7 +77,8 @@ const STAMP: std::ops::Range<usize> =
 impl SubmissionChecker {
     /// Creates the checker for `publishers` publishers and a gateway that publishes as `gateway`.
     pub fn new(publishers: usize, gateway: u16) -> Self {
-        Self { waiting: vec![VecDeque::new(); publishers], gateway, cancels: CancelChecker::default() }
+        let (waiting, dropped) = (vec![VecDeque::new(); publishers], BTreeSet::new());
+        Self { waiting, gateway, cancels: CancelChecker::default(), dropped }
     }
 
     /// Records that publisher `index`'s submission was accepted.
@@ -114,6 +118,9 @@ impl SubmissionChecker {
             );
             return Ok(());
         }
+        if self.is_of_gateway(event) {
+            return Ok(());
+        }
         // The sequencer's own events: its clock's status, and refusals at publishers' rings.
         if [SubmissionRefused::TEMPLATE_ID, ClockStatus::TEMPLATE_ID].contains(&event.template_id()) {
             return Ok(());
@@ -150,6 +157,35 @@ impl SubmissionChecker {
         }
         let what = format!("sequence {} is of template {}", event.sequence(), event.template_id());
         Err(violated("every event was submitted, once and in order", what))
+    }
+}
+
+impl SubmissionChecker {
+    /// Whether the gateway published it: that a cancel left early or an order was dropped, and the end of
+    /// what was dropped.
+    fn is_of_gateway(&mut self, event: &Event<'_>) -> bool {
+        if let Some(released) = event.message::<CancelReleased>() {
+            return released.gateway.get() == self.gateway;
+        }
+        if let Some(dropped) = event.message::<OrderDropped>() {
+            self.dropped.insert(dropped.order_sequence.get());
+            return dropped.gateway.get() == self.gateway;
+        }
+        macro_rules! end {
+            ($message:ident, $sequence:ident, $id:ident) => {
+                if let Some(end) = event.message::<$message>() {
+                    let is_dropped = self.dropped.contains(&end.$sequence.get());
+                    if is_dropped && end.originator == Originator::MEMBER {
+                        self.cancels.on_ended(end.$id.get(), end.account.get(), end.strategy.get());
+                        return true;
+                    }
+                }
+            };
+        }
+        end!(OrderCancelled, order_sequence, client_order_id);
+        end!(OrderRejected, order_sequence, client_order_id);
+        end!(ReplaceRejected, request_sequence, request_order_id);
+        false
     }
 }
 
@@ -195,6 +231,8 @@ pub struct ReleasedOrder {
     pub end: Position,
     /// How far the log was durable when it was released.
     pub durable: Position,
+    /// Whether it is a cancel.
+    pub is_cancel: bool,
 }
 
 /// The log as its readers saw it: the reference for the trail.
@@ -206,7 +244,9 @@ pub struct ReferenceLog {
     /// Index of the first event after the newest recovery.
     epoch_first: usize,
     epoch: Epoch,
+    /// The last order or cancel that left.
     released: Sequence,
+    departures: DepartureChecker,
 }
 
 impl ReferenceLog {
@@ -245,6 +285,7 @@ impl ReferenceLog {
         }
         let verified = event.frame().verify(seed);
         hold!(verified.is_ok(), "a frame carries its checksum", "{expected}: {verified:?}");
+        self.departures.on_event(event)?;
         self.events.push(PublishedEvent {
             sequence: event.sequence(),
             epoch,
@@ -261,15 +302,14 @@ impl ReferenceLog {
     /// # Errors
     /// When the log was not durable up to the order's end.
     pub fn on_released(&mut self, left: &ReleasedOrder) -> Checked {
-        let ReleasedOrder { sequence, end, durable } = *left;
+        let ReleasedOrder { sequence, end, durable, .. } = *left;
         hold!(
             durable >= end,
             "orders leave when they are durable",
             "{sequence} ends at {end} above {durable}"
         );
-        hold!(sequence > self.released, "orders leave once, in order", "{sequence} after {}", self.released);
-        self.released = sequence;
-        Ok(())
+        self.released = self.released.max(sequence);
+        self.departures.on_left(left)
     }
 
     /// Records that the log was durable up to `position` when the epoch ended.
@@ -334,6 +374,7 @@ impl ReferenceLog {
         self.acknowledged = report.end;
         self.epoch_first = self.events.len();
         self.epoch = epoch;
+        self.departures = DepartureChecker::default();
     }
 
     /// Checks that a reader of the trail sees exactly the events from `from` to `last`.

@@ -17,6 +17,7 @@ pub mod bounds;
 pub mod cancels;
 pub mod checkers;
 pub mod content;
+pub mod departures;
 pub mod disk;
 pub mod engine;
 pub mod life;

@@ -1,7 +1,7 @@
 //! Publishes messages to a running bus from another process, and waits until they are durable.
 //!
 //! ```text
-//! this process ──> /dev/shm/stele-NAME/shard-0/publisher-ID ──> the bus's sequencer
+//! this process ── the bus's socket ──> a lane in shared memory ──> the bus's sequencer
 //! ```
 //! ```sh
 //! cargo run --release -- run --config examples/publisher.toml     # in another terminal
@@ -10,7 +10,8 @@
 //! The configuration of the bus must have a `[[publisher]]` with the id. By default it sends 10 messages to
 //! the only running bus, as publisher 100.
 
-use stele::bus::{FoundBus, NOT_RECEIVED, RemotePublisher};
+use stele::bus::NOT_RECEIVED;
+use stele::door::DoorClient;
 use stele::wire::messages::Trade;
 
 fn main() {
@@ -22,15 +23,11 @@ fn main() {
 
 fn run() -> Result<(), Box<dyn std::error::Error>> {
     let mut arguments = std::env::args().skip(1);
-    let bus = FoundBus::find(arguments.next().as_deref())?;
+    let door = DoorClient::find(arguments.next().as_deref())?;
     let id: u16 = arguments.next().map_or(Ok(100), |id| id.parse())?;
     let count: u64 = arguments.next().map_or(Ok(10), |count| count.parse())?;
-    let shard = bus.shards()?.into_iter().next().ok_or("the bus has no shard yet")?;
-    if !shard.publisher(id).exists() {
-        let help = "add a [[publisher]] with that id to its configuration";
-        return Err(format!("the bus has no publisher {id}: {help}").into());
-    }
-    let mut publisher = RemotePublisher::attach(&shard, id)?;
+    let shard = door.shards().first().ok_or("the bus has no shard")?;
+    let mut publisher = door.publisher(shard.shard, id)?;
     let last = publisher.next_sequence() - 1 + count;
     while publisher.next_sequence() <= last {
         // A trade without an instrument does not need definitions before it.

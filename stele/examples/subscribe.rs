@@ -1,7 +1,7 @@
 //! Follows the log of a running bus from another process. It reads copies, so it cannot delay the writer.
 //!
 //! ```text
-//! a bus ──> /dev/shm/stele-NAME/shard-0/ring ──> this process
+//! a bus ── its socket ──> the ring in shared memory, mapped read-only ──> this process
 //! ```
 //! ```sh
 //! cargo run --release -- demo                                 # in another terminal: any program with a bus
@@ -9,7 +9,8 @@
 //! ```
 //! By default it follows the only running bus until the bus stops.
 
-use stele::bus::{FoundBus, LossyConsumer, Observed, RingView, WriterState};
+use stele::bus::{LossyConsumer, Observed, WriterState};
+use stele::door::DoorClient;
 use stele::wire::messages::message_name;
 
 fn main() {
@@ -21,10 +22,10 @@ fn main() {
 
 fn run() -> Result<(), Box<dyn std::error::Error>> {
     let mut arguments = std::env::args().skip(1);
-    let bus = FoundBus::find(arguments.next().as_deref())?;
+    let door = DoorClient::find(arguments.next().as_deref())?;
     let wanted = arguments.next().map_or(Ok(usize::MAX), |count| count.parse())?;
-    let shard = bus.shards()?.into_iter().next().ok_or("the bus has no shard yet")?;
-    let ring = RingView::attach(&shard.ring())?;
+    let shard = door.shards().first().ok_or("the bus has no shard")?;
+    let ring = door.ring(shard.shard)?;
     let mut consumer = LossyConsumer::join(&ring);
     let mut seen = 0;
     while seen < wanted {

@@ -12,7 +12,7 @@
 //! | assemble the parts of the bus yourself | [`bus`], [`bus::LogRing`], [`bus::Sequencer`] |
 //! | keep your own state over the log, with snapshots | [`journal::Projection`], [`journal::TrailProjection`] |
 //! | write a journal or read a trail | [`journal`], [`journal::Journal`], [`journal::TrailReader`] |
-//! | publish or subscribe from another process | [`bus::RemotePublisher`], [`bus::RingView`], [`journal::CatchUp`] |
+//! | publish, subscribe or control from another process | [`door::DoorClient`], [`bus::RemotePublisher`], [`journal::CatchUp`] |
 //! | open market data, or write a feed | [`connect`], [`feed::Feed`] |
 //! | check orders, send them to a venue, or simulate the venue | [`risk::Risk`], [`venue::OrderGateway`], [`venue::PaperVenue`] |
 //! | read and write messages, prices and times | [`wire`], [`wire::messages`] |
@@ -62,6 +62,7 @@
 pub mod bus;
 pub mod compliance;
 pub mod connect;
+pub mod door;
 pub mod embed;
 pub mod feed;
 pub mod journal;

@@ -2,7 +2,8 @@
 //! exchange.
 
 pub use stele_venue::{
-    LastIds, OpenOrder, OpenOrders, OpenState, OrderGateway, OrderInDoubt, PaperVenue, Reconciliation,
-    ReleaseQueue, Venue, VenueBusy,
+    Departure, EmergencyAnswer, EmergencyControl, EmergencyOutcome, KilledOrder, KilledOrders, LastIds,
+    LeftOrder, OpenOrder, OpenOrders, OpenState, OrderEnd, OrderGateway, OrderInDoubt, PaperVenue, QueueFull,
+    Reconciliation, ReleaseLane, ReleaseQueue, Releases, Venue, VenueBusy,
 };
 pub use stele_venue::{matching, paper_exchange};

@@ -6,8 +6,8 @@ use hdrhistogram::Histogram;
 use std::sync::{Arc, OnceLock};
 use stele_bus::counters::table;
 use stele_bus::{
-    Agent, AgentError, Clock, CounterError, CounterLabels, Counters, Event, GatingConsumer, NOT_RECEIVED,
-    Publisher, Refusal, template,
+    Agent, AgentError, Clock, Counter, CounterError, CounterLabels, Counters, Event, GatingConsumer,
+    NOT_RECEIVED, Publisher, Refusal, template,
 };
 use zerocopy::FromBytes;
 use zerocopy::little_endian::U32;
@@ -64,6 +64,7 @@ pub struct StrategyAgent<C> {
     consumer: GatingConsumer,
     outbox: Outbox,
     probe: Probe<C>,
+    shown: ShownStrategies,
     results: StrategyResultsSlot,
 }
 
@@ -80,15 +81,33 @@ impl<C: Clock> StrategyAgent<C> {
     ) -> Self {
         let probe = Probe::new(clock, options.sample_every);
         let outbox = Outbox::new(publisher, host.submissions_max());
-        Self { options, host, consumer, outbox, probe, results: StrategyResultsSlot::default() }
+        let (shown, results) = (ShownStrategies::default(), StrategyResultsSlot::default());
+        Self { options, host, consumer, outbox, probe, shown, results }
     }
 
-    /// Publishes the latency of events to the strategies in `counters`, as a counter of `shard`.
+    /// Publishes in `counters`, as counters of `shard`, the latency of events to the strategies, and for each
+    /// of `strategies`, by number and name, whether it is paused.
     ///
     /// # Errors
     /// [`CounterError`] when the counters are registered already or the table is full.
-    pub fn register_counters(&mut self, counters: &Counters, shard: u16) -> Result<(), CounterError> {
+    pub fn register_counters(
+        &mut self,
+        counters: &Counters,
+        shard: u16,
+        strategies: &[(u16, String)],
+    ) -> Result<(), CounterError> {
         self.probe.shown = Some(counters.histogram(table::TICK_TO_STRATEGY, CounterLabels::shard(shard))?);
+        let ignored = counters.register(table::COMMANDS_IGNORED, CounterLabels::shard(shard))?;
+        self.shown.ignored_commands = Some(ignored);
+        for (id, name) in strategies {
+            let labels = CounterLabels::named(shard, *id, name);
+            self.shown.strategies.push(ShownStrategy {
+                id: *id,
+                paused: counters.register(table::STRATEGY_PAUSED, labels)?,
+                suppressed: counters.register(table::ORDERS_SUPPRESSED, labels)?,
+            });
+        }
+        self.shown.store(&self.host);
         Ok(())
     }
 
@@ -123,7 +142,7 @@ impl<C: Clock> Agent for StrategyAgent<C> {
     }
 
     fn do_work(&mut self) -> Result<usize, AgentError> {
-        let Self { options, host, consumer, outbox, probe, .. } = self;
+        let Self { options, host, consumer, outbox, probe, shown, .. } = self;
         // Waiting submissions count as work, even while there is no room for them.
         let mut handled = outbox.waiting.len();
         outbox.drain();
@@ -141,6 +160,9 @@ impl<C: Clock> Agent for StrategyAgent<C> {
             handled += 1;
             Ok(())
         });
+        if handled > 0 {
+            shown.store(host);
+        }
         match outbox.failed {
             None => Ok(handled),
             Some(refusal) => Err(AgentError::caused_by("an order could not be submitted", refusal)),
@@ -170,6 +192,32 @@ impl<C: Clock> Agent for StrategyAgent<C> {
     fn restore(&mut self, state: &[u8]) -> Result<(), AgentError> {
         let restored = self.host.restore(state);
         restored.map_err(|error| AgentError::caused_by("the strategies' snapshot cannot be loaded", error))
+    }
+}
+
+/// The counters about commands of operators. They are stored once in each duty cycle that had work.
+#[derive(Default)]
+struct ShownStrategies {
+    strategies: Vec<ShownStrategy>,
+    ignored_commands: Option<Counter>,
+}
+
+struct ShownStrategy {
+    id: u16,
+    paused: Counter,
+    suppressed: Counter,
+}
+
+impl ShownStrategies {
+    fn store(&mut self, host: &Host) {
+        let Some(ignored) = &mut self.ignored_commands else { return };
+        ignored.set(host.ignored_commands());
+        for hosted in host.strategies() {
+            if let Some(shown) = self.strategies.iter_mut().find(|shown| shown.id == hosted.id) {
+                shown.paused.set(hosted.standing.paused_at.is_some().into());
+                shown.suppressed.set(hosted.record.suppressed());
+            }
+        }
     }
 }
 

@@ -146,14 +146,15 @@ struct OrderSlot {
 /// assert_eq!(book.queue_position(12).unwrap().orders, 0);
 /// ```
 #[derive(Clone, Debug)]
+#[repr(C)]
 pub struct Book {
     kind: BookKind,
     source: u16,
-    ladders: [Ladder; 2],
-    orders: Vec<OrderSlot>,
     free: u32,
-    index: IdIndex,
+    ladders: [Ladder; 2],
     counts: BookCounts,
+    index: IdIndex,
+    orders: Vec<OrderSlot>,
 }
 
 /// The number of orders that fit before a book allocates.
@@ -162,12 +163,18 @@ const ORDERS_CAPACITY: usize = 1024;
 const LEVELS_CAPACITY: usize = 256;
 
 impl Default for Book {
+    /// A book with room for 1,024 orders and 256 levels on each side: about 100 KiB.
     fn default() -> Self {
         Self::with_capacity(ORDERS_CAPACITY, LEVELS_CAPACITY)
     }
 }
 
 impl Book {
+    /// Makes an empty book of about 1 KiB, for one instrument among thousands. It allocates when it grows.
+    pub fn small() -> Self {
+        Self::with_capacity(8, 1)
+    }
+
     /// Makes an empty book with room for `orders` orders, and for `levels` levels on each side.
     pub fn with_capacity(orders: usize, levels: usize) -> Self {
         Self {

@@ -4,7 +4,7 @@
 use crate::by_instrument::ByInstrument;
 use crate::market::TradePrint;
 use crate::order::Order;
-use crate::parameters::{Parameter, Parameters};
+use crate::parameters::{Parameter, ParameterError, Parameters};
 use crate::price_source::PriceSource;
 use crate::registry::StrategyKind;
 use crate::snapshot::{RestoreError, SnapshotReader, SnapshotWrite};
@@ -161,6 +161,12 @@ impl RecentHigh {
         Price(self.falling.front().expect("the last price is in it").1)
     }
 
+    /// Continues with another window; prices that are no longer in it are dropped.
+    fn resize(&mut self, window: usize) {
+        self.falling.retain(|(at, _)| at + window as u64 > self.changes);
+        self.falling.reserve((window + 1).saturating_sub(self.falling.len()));
+    }
+
     /// Drops all prices before the last one.
     fn restart(&mut self) {
         self.falling.drain(..self.falling.len() - 1);
@@ -178,6 +184,15 @@ impl Strategy for DipBuyer {
         if let Some(price) = self.price.of_trade(trade) {
             self.on_price(trade.instrument, price, context);
         }
+    }
+
+    fn set_parameters(&mut self, parameters: &Parameters) -> Result<(), ParameterError> {
+        parameters.unchanged("symbol", &self.symbol)?;
+        let (new, mut highs) = (Self::new(parameters), std::mem::take(&mut self.highs));
+        highs.iter_mut().for_each(|(_, recent)| recent.resize(new.window));
+        let throttle = self.throttle.at_rate(parameters.integer("orders-per-second") as u64);
+        *self = Self { throttle, highs, ..new };
+        Ok(())
     }
 
     fn snapshot(&self, out: &mut Vec<u8>) {

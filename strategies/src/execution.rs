@@ -10,7 +10,7 @@
 //! other side, repeatedly until it is executed.
 
 use crate::order::{Order, OrderState};
-use crate::parameters::Parameters;
+use crate::parameters::{ParameterError, Parameters};
 use crate::report::OrderReport;
 use crate::snapshot::{RestoreError, SnapshotReader, SnapshotWrite};
 use crate::strategy::{Context, Strategy};
@@ -34,8 +34,12 @@ pub fn schedule(quantity: u64, weights: &[u64]) -> Vec<u64> {
     due.collect()
 }
 
+/// Derives the weight of each slice from the parameters. At least one is not 0.
+pub type SliceWeights = fn(&Parameters) -> Result<Vec<u64>, ParameterError>;
+
 /// The strategy: see the [module documentation](self).
 pub struct SlicedExecution {
+    weights: SliceWeights,
     side: Side,
     /// Cumulative quantity by slice.
     due: Vec<u64>,
@@ -59,16 +63,21 @@ struct Course {
 
 impl SlicedExecution {
     /// Makes the strategy from the parameters `side`, `quantity`, `duration`, `orders-per-second` and
-    /// `symbol`, with one slice for each weight.
-    pub fn new(parameters: &Parameters, weights: &[u64]) -> Self {
-        Self {
+    /// `symbol`, with one slice for each of the weights that `weights` derives from them.
+    ///
+    /// # Errors
+    /// Those of `weights`.
+    pub fn new(parameters: &Parameters, weights: SliceWeights) -> Result<Self, ParameterError> {
+        let of_slices = weights(parameters)?;
+        Ok(Self {
+            weights,
             side: if parameters.text("side") == "buy" { Side::BUY } else { Side::SELL },
-            due: schedule(parameters.integer("quantity") as u64, weights),
-            slice: (parameters.duration("duration") / weights.len() as u64).max(1),
+            due: schedule(parameters.integer("quantity") as u64, &of_slices),
+            slice: (parameters.duration("duration") / of_slices.len() as u64).max(1),
             symbol: parameters.text("symbol").into(),
             throttle: OrderThrottle::new(parameters.integer("orders-per-second") as u64),
             course: None,
-        }
+        })
     }
 
     fn begin(&mut self, instrument: u32, context: &mut Context<'_>) {
@@ -143,6 +152,17 @@ impl Strategy for SlicedExecution {
             Some(_) => {}
         }
         self.work(context);
+    }
+
+    fn set_parameters(&mut self, parameters: &Parameters) -> Result<(), ParameterError> {
+        parameters.unchanged("side", if self.side == Side::BUY { "buy" } else { "sell" })?;
+        parameters.unchanged("symbol", &self.symbol)?;
+        let new = Self::new(parameters, self.weights)?;
+        let slices = new.due.len();
+        let course = self.course.map(|course| Course { sent_in: course.sent_in.min(slices), ..course });
+        let throttle = self.throttle.at_rate(parameters.integer("orders-per-second") as u64);
+        *self = Self { throttle, course, ..new };
+        Ok(())
     }
 
     fn snapshot(&self, out: &mut Vec<u8>) {

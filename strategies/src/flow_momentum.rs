@@ -130,6 +130,14 @@ impl Strategy for FlowMomentum {
         self.throttle.approach(instrument, flow.target, 0, context);
     }
 
+    fn set_parameters(&mut self, parameters: &Parameters) -> Result<(), ParameterError> {
+        parameters.unchanged("symbol", &self.symbol)?;
+        let (new, flows) = (Self::new(parameters)?, std::mem::take(&mut self.flows));
+        let throttle = self.throttle.at_rate(parameters.integer("orders-per-second") as u64);
+        *self = Self { throttle, flows, ..new };
+        Ok(())
+    }
+
     fn snapshot(&self, out: &mut Vec<u8>) {
         self.throttle.snapshot(out);
         out.put_u64(self.flows.iter().count() as u64);

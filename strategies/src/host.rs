@@ -7,6 +7,9 @@
 //! - `SessionStart`: everything about this shard's own market is dropped, and every strategy is suspended.
 //! - `StrategyDefinition`: with `isResumed` false, a new instance starts; it replaces one with the same id,
 //!   whose open orders are cancelled. With `isResumed` true, the suspended instance continues.
+//! - `StrategyCommand`: an operator pauses the strategy, resumes it, or sets other parameters ([`Standing`]).
+//!   A paused strategy is called for every event; its cancels, timers and alerts are sent, its new orders and
+//!   replacements are not. A command that does not apply changes nothing and is counted.
 //! - `KillSwitch`: when engaged for a strategy, its account, its algorithm or everything, the strategy is
 //!   halted and the sequencer cancels its open orders; when released, the strategy starts again.
 //! - `SessionEnd`: every strategy is suspended, and nothing can be sent any more.
@@ -17,12 +20,14 @@
 //! in every state.
 //!
 //! Handling an event allocates only when the number of instruments, orders or levels exceeds its previous
-//! maximum, or when a strategy starts or fails.
+//! maximum, or when a strategy starts, fails or is changed by a command.
 
 mod seat;
+mod standing;
 mod summary;
 
 pub use seat::{StrategyFailure, StrategyState};
+pub use standing::{IgnoredCommand, Standing};
 pub use summary::{HoldingSummary, HostedStrategy, StrategyResult};
 
 use crate::market::{Market, MarketChange};
@@ -36,9 +41,9 @@ use seat::{Occurrence, Seat, report_failure};
 use stele_wire::codec::text;
 use stele_wire::messages::{
     Boolean, CancelOrder, CancelScope, KillSwitch, OpeningPosition, SessionEnd, SessionStart,
-    StrategyDefinition, SwitchState, TimerFired,
+    StrategyCommand, StrategyDefinition, SwitchState, TimerFired,
 };
-use stele_wire::{Frame, Price};
+use stele_wire::{Frame, Price, Sequence};
 
 /// The number of submissions of one strategy that one event can lead to at most: its own, a cancel for each
 /// open order, and the report of its failure.
@@ -64,12 +69,13 @@ pub struct Host {
     seats: Vec<Seat>,
     numbers: Numbers,
     failures: Vec<StrategyFailure>,
+    ignored_commands: u64,
     epoch: u16,
 }
 
 impl Host {
     /// Version of the layout that [`Host::snapshot`] writes. It does not cover the strategies' own states.
-    pub const STATE_VERSION: u32 = 4;
+    pub const STATE_VERSION: u32 = 5;
 
     /// Makes a host that runs every strategy that the log defines.
     pub fn new(registry: Registry) -> Self {
@@ -80,6 +86,7 @@ impl Host {
             seats: Vec::new(),
             numbers: Numbers::default(),
             failures: Vec::new(),
+            ignored_commands: 0,
             epoch: 0,
         }
     }
@@ -87,6 +94,11 @@ impl Host {
     /// Makes a host that runs only the strategies that submit through `publisher`.
     pub fn for_publisher(registry: Registry, publisher: u16) -> Self {
         Self { publisher: Some(publisher), ..Self::new(registry) }
+    }
+
+    /// Allocates the memory of `instruments` instruments in all, see [`Market::prepare`].
+    pub fn prepare(&mut self, instruments: usize) {
+        self.market.prepare(instruments);
     }
 
     /// Handles one event: updates the state, then calls the strategies. Padding changes nothing.
@@ -128,8 +140,7 @@ impl Host {
     pub fn strategies(&self) -> impl Iterator<Item = HostedStrategy<'_>> {
         self.seats.iter().map(|seat| HostedStrategy {
             id: seat.record.ids.strategy,
-            name: &seat.name,
-            definition: &seat.definition,
+            standing: &seat.standing,
             state: seat.state,
             record: &seat.record,
         })
@@ -155,6 +166,12 @@ impl Host {
         &self.failures
     }
 
+    /// The number of operators' commands on the log that did not apply: they name a strategy that this host
+    /// does not run, or [`IgnoredCommand`] says why not.
+    pub fn ignored_commands(&self) -> u64 {
+        self.ignored_commands
+    }
+
     /// Handles events about strategies and orders, as opposed to the market.
     fn govern(&mut self, occurrence: &mut Occurrence<'_>, out: &mut dyn OrderSink) {
         let frame = occurrence.frame;
@@ -174,6 +191,7 @@ impl Host {
                 }
             }
             StrategyDefinition::TEMPLATE_ID => self.define(frame, out),
+            StrategyCommand::TEMPLATE_ID => self.command(frame, out),
             KillSwitch::TEMPLATE_ID => self.switch(frame, out),
             OpeningPosition::TEMPLATE_ID => self.open_position(frame),
             CancelOrder::TEMPLATE_ID => {
@@ -199,7 +217,7 @@ impl Host {
         let old = self.seats.iter().position(|seat| seat.record.ids.strategy == id);
         let parameters = str::from_utf8(definition.parameters()).unwrap_or("\u{fffd}");
         let outcome = if definition.is_resumed == Boolean::TRUE {
-            self.resume(old, text(&definition.name), parameters)
+            self.resume(old, text(&definition.name), parameters, frame.sequence())
         } else {
             self.start(old, &definition, parameters, frame, out)
         };
@@ -209,24 +227,46 @@ impl Host {
         }
     }
 
-    fn resume(&mut self, seat: Option<usize>, name: &str, parameters: &str) -> Result<(), String> {
+    fn command(&mut self, frame: &Frame<'_>, out: &mut dyn OrderSink) {
+        let Some(command) = frame.message::<StrategyCommand>() else { return };
+        let id = command.strategy.get();
+        let Some(seat) = self.seats.iter_mut().find(|seat| seat.record.ids.strategy == id) else {
+            self.ignored_commands += 1;
+            return;
+        };
+        seat.record.budget = SUBMISSIONS_PER_EVENT_MAX;
+        let (applied, failure) = seat.take_command(&command, frame, &self.market, &mut self.numbers, out);
+        self.ignored_commands += u64::from(applied.is_err());
+        self.failures.extend(failure);
+    }
+
+    fn resume(
+        &mut self,
+        seat: Option<usize>,
+        name: &str,
+        parameters: &str,
+        sequence: Sequence,
+    ) -> Result<(), String> {
         let Some(seat) = seat.map(|at| &mut self.seats[at]) else {
             return Err("there is no instance to resume: define the strategy with isResumed false".into());
         };
-        if seat.name != name || seat.definition != parameters {
+        if !seat.standing.is_resumed_by(name, parameters) {
             return Err(format!(
                 "{} cannot be resumed under another name or with other parameters",
-                seat.name
+                seat.standing.name
             ));
         }
         match seat.state {
-            StrategyState::Failed => return Err(format!("{} failed and cannot be resumed", seat.name)),
+            StrategyState::Failed => {
+                return Err(format!("{} failed and cannot be resumed", seat.standing.name));
+            }
             StrategyState::Suspended => {
                 seat.record.ids = OrderIds { epoch: self.epoch, given: 0, ..seat.record.ids };
                 seat.state = StrategyState::Running;
             }
             StrategyState::Running | StrategyState::Halted => {}
         }
+        seat.standing.resume(parameters, sequence);
         Ok(())
     }
 
@@ -251,7 +291,7 @@ impl Host {
             }
         }
         let name = text(&definition.name);
-        let kind = self.registry.find(name).map_err(|unknown| unknown.to_string())?;
+        let kind = *self.registry.find(name).map_err(|unknown| unknown.to_string())?;
         let (parameters, strategy) =
             kind.start(text_of_parameters).map_err(|error| format!("{name}: {error}"))?;
         let record = StrategyRecord {
@@ -265,10 +305,12 @@ impl Host {
             orders: Default::default(),
             budget: SUBMISSIONS_PER_EVENT_MAX,
             withheld: 0,
+            suppressed: 0,
             timers: Timers::default(),
         };
-        let (name, definition) = (name.to_owned(), text_of_parameters.to_owned());
-        let seat = Seat { name, definition, strategy, record, state: StrategyState::Running };
+        let before = old.map(|at| &self.seats[at].standing);
+        let standing = Standing::begin(name, text_of_parameters, frame.sequence(), before);
+        let seat = Seat { kind, standing, strategy, record, state: StrategyState::Running };
         let at = match old {
             Some(at) => {
                 self.seats[at] = seat;
@@ -339,6 +381,7 @@ impl Host {
     /// that was fed all events.
     pub fn snapshot(&self, out: &mut Vec<u8>) {
         out.put_u64(self.epoch.into());
+        out.put_u64(self.ignored_commands);
         self.market.snapshot(out);
         out.put_u64(self.numbers.given.len() as u64);
         for (publisher, given) in &self.numbers.given {
@@ -357,6 +400,7 @@ impl Host {
     pub fn restore(&mut self, state: &[u8]) -> Result<(), RestoreError> {
         let mut reader = SnapshotReader::new(state);
         let epoch = reader.at_most("epoch", u16::MAX.into())? as u16;
+        let ignored_commands = reader.u64()?;
         let market = Market::restore(&mut reader)?;
         let mut numbers = Numbers::default();
         for _ in 0..reader.count("publishers")? {
@@ -368,6 +412,7 @@ impl Host {
         let seats = seats?;
         reader.finish()?;
         (self.epoch, self.market, self.numbers, self.seats) = (epoch, market, numbers, seats);
+        self.ignored_commands = ignored_commands;
         Ok(())
     }
 }

@@ -3,7 +3,7 @@
 
 use crate::market::TradePrint;
 use crate::order::Order;
-use crate::parameters::{Parameter, Parameters};
+use crate::parameters::{Parameter, ParameterError, Parameters};
 use crate::registry::StrategyKind;
 use crate::snapshot::{RestoreError, SnapshotReader, SnapshotWrite};
 use crate::strategy::{Context, Strategy};
@@ -98,6 +98,14 @@ impl Strategy for LeadLag {
         {
             context.send(Order::limit(follower, side, quantity, touch.price).immediate_or_cancel());
         }
+    }
+
+    fn set_parameters(&mut self, parameters: &Parameters) -> Result<(), ParameterError> {
+        parameters.unchanged("leader", &self.leader)?;
+        parameters.unchanged("follower", &self.follower)?;
+        let throttle = self.throttle.at_rate(parameters.integer("orders-per-second") as u64);
+        *self = Self { throttle, reference: self.reference, ..Self::new(parameters) };
+        Ok(())
     }
 
     fn snapshot(&self, out: &mut Vec<u8>) {

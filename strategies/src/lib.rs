@@ -54,7 +54,10 @@ pub use agent::{AgentOptions, StrategyAgent, StrategyResults, StrategyResultsSlo
 pub use book::{Book, BookSide, Level};
 pub use by_instrument::ByInstrument;
 pub use contingent::{Bracket, BracketExits, Contingency, OrderPair};
-pub use host::{HoldingSummary, Host, HostedStrategy, StrategyFailure, StrategyResult, StrategyState};
+pub use host::{
+    HoldingSummary, Host, HostedStrategy, IgnoredCommand, Standing, StrategyFailure, StrategyResult,
+    StrategyState,
+};
 pub use market::{Instrument, Market, MarketChange, TradePrint};
 pub use newest_touch::NewestTouch;
 pub use order::{OPEN_ORDERS_MAX, OpenOrder, Order, OrderState, OrderTable};

@@ -27,30 +27,32 @@ use stele_wire::messages::{
 use stele_wire::{Frame, Nanos, Price, Quantity};
 
 /// An instrument: symbol, contract terms, order book and last trade.
+///
+/// What most events touch comes first, in adjacent cache lines.
 #[derive(Clone, Debug)]
+#[repr(C, align(64))]
 pub struct Instrument {
-    symbol: [u8; 72],
-    tick: Price,
-    scale: ContractScale,
+    is_touched: bool,
     book: Book,
     last_trade: Option<TradePrint>,
-    is_touched: bool,
+    tick: Price,
+    scale: ContractScale,
+    symbol: [u8; 72],
 }
 
-impl Default for Instrument {
-    fn default() -> Self {
+impl Instrument {
+    /// An instrument that no event has defined, with the memory of its book.
+    fn with(book: Book) -> Self {
         Self {
             symbol: [0; 72],
             tick: Price::UNDEFINED,
             scale: ContractScale::default(),
-            book: Book::default(),
+            book,
             last_trade: None,
             is_touched: false,
         }
     }
-}
 
-impl Instrument {
     /// Completes a venue event, and returns the change to show to the strategies if a record touched the
     /// book.
     #[inline]
@@ -153,7 +155,13 @@ pub struct Market {
     /// The sources, and whether each has set the flag `last` since it started.
     sources: Vec<(u16, bool)>,
     foreign: OtherShards,
+    /// Instruments that are prepared for the next ids: see [`Market::prepare`].
+    spare: Vec<Instrument>,
 }
+
+/// The instruments whose books are large from the beginning. Those after them begin small and grow with
+/// their orders, so that a market of thousands of instruments takes the memory that it uses.
+const LARGE_BOOKS: usize = 64;
 
 /// The fields that begin every market-data message, read from the current one.
 struct Record {
@@ -186,11 +194,37 @@ pub fn book_side(side: Side) -> Option<BookSide> {
     }
 }
 
+/// The book of the instrument that is the `number`th to be named, from 0.
+#[cold]
+fn book_of(number: usize) -> Book {
+    if number < LARGE_BOOKS { Book::default() } else { Book::small() }
+}
+
 fn optional(quantity: u64) -> Option<Quantity> {
     (quantity != u64::MAX).then_some(Quantity(quantity))
 }
 
 impl Market {
+    /// Allocates the memory of `instruments` instruments in all: the definition of an instrument then
+    /// allocates nothing, and a book nothing until it outgrows its first memory. Call it before the first
+    /// event, away from the hot thread.
+    pub fn prepare(&mut self, instruments: usize) {
+        let known = self.instruments.len() + self.spare.len();
+        self.instruments.reserve(instruments);
+        self.spare.reserve(instruments.saturating_sub(known));
+        // The next instrument is taken from the end.
+        let prepared = (known..instruments).rev().map(|number| Instrument::with(book_of(number)));
+        self.spare.splice(0..0, prepared);
+    }
+
+    /// The instrument with this id, created when it is named for the first time.
+    #[inline]
+    fn entry(&mut self, instrument: u32) -> &mut Instrument {
+        let Self { instruments, spare, .. } = self;
+        let known = instruments.len();
+        instruments.entry_with(instrument, || spare.pop().unwrap_or_else(|| Instrument::with(book_of(known))))
+    }
+
     /// The instrument with this id, if an event has named it.
     #[inline]
     pub fn instrument(&self, instrument: u32) -> Option<&Instrument> {
@@ -253,7 +287,7 @@ impl Market {
 
     #[inline]
     fn known(&mut self, instrument: u32) -> Option<&mut Instrument> {
-        (instrument != 0).then(|| self.instruments.entry(instrument))
+        (instrument != 0).then(|| self.entry(instrument))
     }
 
     /// Applies `update` to the book if the book accepts the record, and determines whether the venue event is
@@ -269,7 +303,7 @@ impl Market {
             return (MarketChange::default(), None);
         }
         let ends = self.ends_event(record.source, record.flags);
-        let known = self.instruments.entry(record.instrument);
+        let known = self.entry(record.instrument);
         let updated = known.book.admit(record.source, kind).then(|| {
             known.is_touched = true;
             update(&mut known.book)

@@ -10,12 +10,12 @@
 //! `q` counts orders: the position divided by `quantity`. `σ²` is measured as an exponentially weighted
 //! average of the mid's squared moves per time. At `T` the next horizon begins. Bids are rounded down to the
 //! tick, offers up, and neither takes liquidity. All arithmetic is in integers except `(2/γ) ln(1 + γ/k)`,
-//! which is computed once at the start by the `libm` crate and rounded to 1e-9, so it is the same on every
-//! machine.
+//! which is computed from the parameters alone by the `libm` crate and rounded to 1e-9, so it is the same on
+//! every machine.
 
 use crate::by_instrument::ByInstrument;
 use crate::order::{Order, OrderState};
-use crate::parameters::{Parameter, Parameters};
+use crate::parameters::{Parameter, ParameterError, Parameters};
 use crate::registry::StrategyKind;
 use crate::report::{OrderReport, ReportKind};
 use crate::snapshot::{RestoreError, SnapshotReader, SnapshotWrite};
@@ -228,6 +228,14 @@ impl Strategy for MarketMaker {
         if report.kind == ReportKind::Filled {
             self.requote(report.instrument, context);
         }
+    }
+
+    fn set_parameters(&mut self, parameters: &Parameters) -> Result<(), ParameterError> {
+        parameters.unchanged("symbol", &self.symbol)?;
+        let (new, mids) = (Self::new(parameters), std::mem::take(&mut self.mids));
+        let throttle = self.throttle.at_rate(parameters.integer("orders-per-second") as u64);
+        *self = Self { throttle, mids, ..new };
+        Ok(())
     }
 
     fn snapshot(&self, out: &mut Vec<u8>) {

@@ -133,6 +133,18 @@ impl Strategy for MovingAverageCross {
         }
     }
 
+    fn set_parameters(&mut self, parameters: &Parameters) -> Result<(), ParameterError> {
+        parameters.unchanged("symbol", &self.symbol)?;
+        let (new, mut averages) = (Self::new(parameters)?, std::mem::take(&mut self.averages));
+        for (_, of) in averages.iter_mut() {
+            of.fast = of.fast.with_span(new.fast);
+            of.slow = of.slow.with_span(new.slow);
+        }
+        let throttle = self.throttle.at_rate(parameters.integer("orders-per-second") as u64);
+        *self = Self { throttle, averages, ..new };
+        Ok(())
+    }
+
     fn snapshot(&self, out: &mut Vec<u8>) {
         self.throttle.snapshot(out);
         out.put_u64(self.averages.iter().count() as u64);

@@ -13,7 +13,7 @@
 
 use crate::indicators::{Bands, Bollinger, FixedDecimal};
 use crate::operators::{Operator, State};
-use crate::parameters::{Parameter, Parameters};
+use crate::parameters::{Parameter, ParameterError, Parameters};
 use crate::registry::StrategyKind;
 use crate::snapshot::{RestoreError, SnapshotReader, SnapshotWrite};
 use crate::strategy::{Context, Strategy};
@@ -56,6 +56,7 @@ pub const KIND: StrategyKind = StrategyKind {
 pub struct Pairs {
     symbols: [String; 2],
     ratio: i64,
+    window: usize,
     sample: u64,
     quantity: i64,
     throttle: OrderThrottle,
@@ -90,13 +91,15 @@ impl Stance {
 impl Pairs {
     fn new(parameters: &Parameters) -> Self {
         let width = FixedDecimal(parameters.decimal("width"));
+        let window = parameters.integer("window") as usize;
         Self {
             symbols: ["first", "second"].map(|name| parameters.text(name).into()),
             ratio: parameters.decimal("ratio"),
+            window,
             sample: parameters.duration("sample"),
             quantity: parameters.integer("quantity"),
             throttle: OrderThrottle::new(parameters.integer("orders-per-second") as u64),
-            bands: Bollinger::new(parameters.integer("window") as usize, width),
+            bands: Bollinger::new(window, width),
             next_sample: Nanos(0),
             stance: Stance::Flat,
             link: 0,
@@ -146,6 +149,23 @@ impl Strategy for Pairs {
         let second = -self.weighed(first) as i64;
         self.throttle.approach(legs[0], first, self.link, context);
         self.throttle.approach(legs[1], second, self.link, context);
+    }
+
+    fn set_parameters(&mut self, parameters: &Parameters) -> Result<(), ParameterError> {
+        parameters.unchanged("first", &self.symbols[0])?;
+        parameters.unchanged("second", &self.symbols[1])?;
+        let mut new = Self::new(parameters);
+        // Another window, or another ratio, measures the spread afresh.
+        if (new.window, new.ratio) == (self.window, self.ratio) {
+            let mut measured = Vec::new();
+            self.bands.snapshot(&mut measured);
+            let restored = new.bands.restore(&mut SnapshotReader::new(&measured));
+            restored.expect("bands over the same number of samples take their own state");
+        }
+        let throttle = self.throttle.at_rate(parameters.integer("orders-per-second") as u64);
+        let Self { next_sample, stance, link, .. } = *self;
+        *self = Self { throttle, next_sample, stance, link, ..new };
+        Ok(())
     }
 
     fn snapshot(&self, out: &mut Vec<u8>) {

@@ -136,6 +136,20 @@ impl Parameters {
         }
     }
 
+    /// Checks that a text parameter, or a choice, still has the value that the strategy runs with.
+    ///
+    /// # Errors
+    /// [`ParameterError::Fixed`] when it has another one.
+    ///
+    /// # Panics
+    /// See [`Parameters::integer`].
+    pub fn unchanged(&self, name: &'static str, running: &str) -> Result<(), ParameterError> {
+        match self.text(name) == running {
+            true => Ok(()),
+            false => Err(ParameterError::Fixed { name, running: running.into() }),
+        }
+    }
+
     /// All values as TOML, one per line in the order of declaration: the form that the log records.
     pub fn to_toml(&self) -> String {
         self.declared

@@ -38,6 +38,19 @@ impl StrategyKind {
         let strategy = (self.make)(&parameters)?;
         Ok((parameters, strategy))
     }
+
+    /// Whether an instance that runs with the parameters `running` takes the parameters `wanted`, both as
+    /// TOML. Returns `wanted` with the defaults of what it does not name.
+    ///
+    /// # Errors
+    /// As [`StrategyKind::start`], and when the strategy does not change a parameter while it runs
+    /// ([`Strategy::set_parameters`]).
+    pub fn check_change(&self, running: &str, wanted: &str) -> Result<Parameters, ParameterError> {
+        let (parameters, _) = self.start(wanted)?;
+        let (_, mut strategy) = self.start(running)?;
+        strategy.set_parameters(&parameters)?;
+        Ok(parameters)
+    }
 }
 
 /// A strategy cannot be registered under its name.
@@ -46,7 +59,7 @@ pub enum RegisterError {
     /// The name is empty, too long, or has a character that is not allowed.
     #[error(
         "invalid name {name:?} for a strategy: use 1 to {NAME_LENGTH_MAX} lower-case letters, digits and \
-         hyphens, and start with a letter"
+         single hyphens between them, and start with a letter"
     )]
     BadName {
         /// The name that was given.
@@ -175,10 +188,12 @@ impl Registry {
 
 /// Checks that a name is valid and not reserved.
 fn check_form(name: &str) -> Result<(), RegisterError> {
-    let is_allowed = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+    let is_part = |part: &str| {
+        !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit())
+    };
     let is_valid = name.len() <= NAME_LENGTH_MAX
         && name.starts_with(|first: char| first.is_ascii_lowercase())
-        && name.bytes().all(is_allowed);
+        && name.split('-').all(is_part);
     match name {
         _ if !is_valid => Err(RegisterError::BadName { name: name.into() }),
         HELP => Err(RegisterError::Reserved { name: name.into() }),
@@ -196,7 +211,7 @@ mod tests {
         let count = registry.kinds().len();
         let named = |name| StrategyKind { name, ..crate::dip_buyer::KIND };
         let long = "an-entirely-too-long-name-for-an-event";
-        for bad in ["", "1st", "-a", "my alpha", "Alpha", "a_b", "\u{e4}lpha", "a\nb", long] {
+        for bad in ["", "1st", "-a", "a-", "a--b", "my alpha", "Alpha", "a_b", "\u{e4}lpha", "a\nb", long] {
             assert_eq!(registry.register(named(bad)), Err(RegisterError::BadName { name: bad.into() }));
             assert!(registry.replace(named(bad)).is_err(), "{bad}");
         }

@@ -14,6 +14,7 @@ pub use stele_bus::bounds::TIMERS_PER_STRATEGY_MAX;
 pub(crate) use timers::Timers;
 
 use crate::market::TradePrint;
+use crate::parameters::{ParameterError, Parameters};
 use crate::report::OrderReport;
 use crate::snapshot::RestoreError;
 use stele_wire::Frame;
@@ -126,6 +127,23 @@ pub trait Strategy: Send {
     /// every open order; at the end of the session nothing can be sent any more.
     fn on_stop(&mut self, context: &mut Context<'_>) {
         let _ = context;
+    }
+
+    /// Takes other parameters while it runs, because an operator set them. They are within their ranges, and
+    /// an instance could be made with them. Nothing can be sent from here; the next event finds the strategy
+    /// with them.
+    ///
+    /// Afterwards the strategy must equal an instance that was made with the new parameters and has its
+    /// state, because [`Strategy::restore`] reads a snapshot into such an instance. Whether it takes them may
+    /// depend on the old and the new parameters only: the command is checked with a new instance before it
+    /// is logged.
+    ///
+    /// # Errors
+    /// Why it does not take them; it is then unchanged. Without this method, a strategy takes none:
+    /// [`ParameterError::NotWhileRunning`].
+    fn set_parameters(&mut self, parameters: &Parameters) -> Result<(), ParameterError> {
+        let _ = parameters;
+        Err(ParameterError::NotWhileRunning)
     }
 
     /// Appends the strategy's own state to `out`. The host saves everything that the context holds.

@@ -9,8 +9,8 @@ use stele_wire::codec::{Message, MessageHeader, View, text_field};
 use stele_wire::frame::frame_length;
 use stele_wire::messages::{
     CancelOrder, InstrumentDefinition, MarketFlags, NewOrder, OrderAccepted, OrderCancelled, OrderFilled,
-    OrderRejected, OrderStatus, ReplaceOrder, SCHEMA_ID, SCHEMA_VERSION, StrategyDefinition, TimerFired,
-    TimerSet, TopOfBook, Trade, block_length,
+    OrderRejected, OrderStatus, ReplaceOrder, SCHEMA_ID, SCHEMA_VERSION, StrategyAct, StrategyCommand,
+    StrategyDefinition, TimerFired, TimerSet, TopOfBook, Trade, block_length,
 };
 use stele_wire::{Epoch, Frame, FrameHeader, Nanos, Quantity, Sequence};
 use zerocopy::little_endian::{I64, U16, U32, U64};
@@ -136,6 +136,26 @@ impl StrategyTester {
         };
         let defined = self.control().publish_text(&definition, parameters.as_bytes());
         defined.expect("the parameters fit an event");
+        self
+    }
+
+    /// Feeds a command of an operator for the strategy; `parameters` is empty unless it sets them. It
+    /// replaces the parameters that the strategy runs with.
+    pub fn command(&mut self, act: StrategyAct, parameters: &str) -> &mut Self {
+        let sets = act == StrategyAct::SET_PARAMETERS;
+        let previous = if sets { self.strategy().standing.parameters_at.0 } else { 0 };
+        let command = StrategyCommand {
+            strategy: U16::new(TEST_STRATEGY),
+            party: U32::new(1),
+            act,
+            previous: U64::new(previous),
+            ..StrategyCommand::NULL
+        };
+        let logged = self.control().publish(&command, |writer| {
+            writer.data::<U16>(parameters.as_bytes())?;
+            writer.data::<U16>(b"a test")
+        });
+        logged.expect("the parameters fit an event");
         self
     }
 

@@ -27,6 +27,14 @@ impl OrderThrottle {
         Self { interval: SECOND / per_second, used_until: Nanos(0) }
     }
 
+    /// The same throttle with another number of orders per second, from the next order on.
+    ///
+    /// # Panics
+    /// When `per_second` is 0.
+    pub fn at_rate(self, per_second: u64) -> Self {
+        Self { used_until: self.used_until, ..Self::new(per_second) }
+    }
+
     /// Whether an order may be sent now; if so, it is counted.
     pub fn admits(&mut self, now: Nanos) -> bool {
         let used_until = self.used_until.0.max(now.0.saturating_sub(SECOND)) + self.interval;

@@ -6,7 +6,7 @@
 //! parts are executed.
 
 use crate::execution::SlicedExecution;
-use crate::parameters::Parameter;
+use crate::parameters::{Parameter, Parameters};
 use crate::registry::StrategyKind;
 
 /// Name, parameters and constructor of the strategy.
@@ -27,8 +27,8 @@ pub const KIND: StrategyKind = StrategyKind {
         Parameter::text("symbol", "", "instrument to trade; empty for the instrument of the first book"),
     ],
     make: |parameters| {
-        let weights = vec![1; parameters.integer("slices") as usize];
-        Ok(Box::new(SlicedExecution::new(parameters, &weights)))
+        let equal = |parameters: &Parameters| Ok(vec![1; parameters.integer("slices") as usize]);
+        Ok(Box::new(SlicedExecution::new(parameters, equal)?))
     },
 };
 

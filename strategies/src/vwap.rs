@@ -8,7 +8,7 @@
 //! time. [`crate::execution`] describes how the parts are executed.
 
 use crate::execution::SlicedExecution;
-use crate::parameters::{Parameter, ParameterError};
+use crate::parameters::{Parameter, ParameterError, Parameters};
 use crate::registry::StrategyKind;
 
 /// Name, parameters and constructor of the strategy.
@@ -32,7 +32,10 @@ pub const KIND: StrategyKind = StrategyKind {
         Parameter::integer("orders-per-second", 50, (1, 100_000), "limit on child orders per second"),
         Parameter::text("symbol", "", "instrument to trade; empty for the instrument of the first book"),
     ],
-    make: |parameters| Ok(Box::new(SlicedExecution::new(parameters, &profile(parameters.text("profile"))?))),
+    make: |parameters| {
+        let of_profile = |parameters: &Parameters| profile(parameters.text("profile"));
+        Ok(Box::new(SlicedExecution::new(parameters, of_profile)?))
+    },
 };
 
 /// The number of slices of a profile.

@@ -12,6 +12,7 @@
 //! | never got a new order | `OrderRejected`, check `InDoubt` |
 //! | never got a replacement | `ReplaceRejected`, check `InDoubt` |
 //! | no longer knows an order that it had accepted | `OrderCancelled`, by the market |
+//! | is not asked, because the log says that the order never left (`OrderDropped`) | as if it never got it |
 //!
 //! Nothing is sent again. An order that the venue never got is refused; the strategy receives the refusal
 //! like any other and decides what to do.
@@ -51,6 +52,9 @@ pub struct OrderInDoubt {
     pub is_acknowledged: bool,
     /// A cancel that the venue has not answered: the sequence of its event and its own client order id.
     pub cancel: Option<(Sequence, u64)>,
+    /// Whether the log says that it never left (`OrderDropped`) and not that it ended. The venue is not asked
+    /// about it.
+    pub is_dropped: bool,
 }
 
 /// The venue's answer about an order in doubt. By the time of the answer the venue has reported, through
@@ -68,10 +72,12 @@ pub enum Reconciliation {
 /// The longest body of a message that follows from a [`Reconciliation`].
 pub(crate) const ANSWER_LENGTH_MAX: usize = size_of::<ReplaceRejected>() + 2;
 
+const _: () = assert!(size_of::<stele_wire::messages::OrderDropped>() <= ANSWER_LENGTH_MAX);
 const _: () = assert!(size_of::<OrderRejected>() + 2 <= ANSWER_LENGTH_MAX);
 const _: () = assert!(size_of::<CancelRejected>() + 2 <= ANSWER_LENGTH_MAX);
 const _: () = assert!(size_of::<OrderCancelled>() <= ANSWER_LENGTH_MAX);
 
+/// Builds a report by the member about an order: `$order` has the fields that all reports share.
 macro_rules! answer {
     ($message:ident of $order:expr, { $($field:ident: $value:expr),* $(,)? }) => {
         $message {
@@ -95,6 +101,8 @@ macro_rules! answer {
         }
     };
 }
+
+pub(crate) use answer;
 
 const ROOM: &str = "the buffer is as long as the longest answer";
 

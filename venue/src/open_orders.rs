@@ -3,10 +3,11 @@
 mod state;
 
 use crate::doubt::OrderInDoubt;
+use crate::releases::{Departure, Releases};
 use std::collections::BTreeMap;
 use stele_wire::messages::{
-    CancelOrder, CancelRejected, Check, NewOrder, OrderAccepted, OrderCancelled, OrderExpired, OrderFilled,
-    OrderRejected, OrderReleased, OrderReplaced, ReplaceOrder, ReplaceRejected, Side,
+    CancelOrder, CancelRejected, Check, DropReason, NewOrder, OrderAccepted, OrderCancelled, OrderDropped,
+    OrderExpired, OrderFilled, OrderRejected, OrderReplaced, ReplaceOrder, ReplaceRejected, Side,
 };
 use stele_wire::{Frame, Sequence};
 
@@ -48,9 +49,9 @@ pub struct OpenOrder {
     pub leaves: u64,
     /// What the venue has answered.
     pub state: OpenState,
-    /// Whether an `OrderReleased` covers it. An order may have left without one, because that event is
-    /// published after the order was submitted.
-    pub is_released: bool,
+    /// What the log says about its way. An order may have left without a release on the log, because that
+    /// event is published after the order was submitted.
+    pub departure: Option<Departure>,
     /// A cancel that the venue has not answered: its sequence and its own client order id.
     pub cancel: Option<(u64, u64)>,
 }
@@ -72,6 +73,7 @@ impl OpenOrder {
             leaves: self.leaves,
             is_acknowledged: self.state == OpenState::Working,
             cancel: self.cancel.map(|(sequence, id)| (Sequence(sequence), id)),
+            is_dropped: matches!(self.departure, Some(Departure::Dropped { .. })),
         }
     }
 }
@@ -93,7 +95,7 @@ pub struct LastIds {
 pub struct OpenOrders {
     orders: BTreeMap<Key, OpenOrder>,
     numbers: LastIds,
-    released_through: u64,
+    releases: Releases,
 }
 
 /// Strategy, account, client order id.
@@ -121,7 +123,7 @@ macro_rules! opened {
             cumulative: 0,
             leaves: $message.quantity.get(),
             state: OpenState::Pending,
-            is_released: false,
+            departure: None,
             cancel: None,
         }
     };
@@ -131,6 +133,7 @@ impl OpenOrders {
     /// Takes the next event of the trail.
     pub fn on_event(&mut self, event: &Frame<'_>) {
         let sequence = event.sequence().0;
+        self.releases.on_event(event);
         match event.template_id() {
             NewOrder::TEMPLATE_ID => {
                 if let Some(message) = event.message::<NewOrder>() {
@@ -149,17 +152,19 @@ impl OpenOrders {
                     order.cancel = Some((sequence, message.client_order_id.get()));
                 }
             }
-            OrderReleased::TEMPLATE_ID => {
-                if let Some(message) = event.message::<OrderReleased>() {
-                    self.released_through = self.released_through.max(message.through_sequence.get());
-                }
-            }
             _ => self.on_report(event),
         }
     }
 
     fn on_report(&mut self, event: &Frame<'_>) {
         match event.template_id() {
+            OrderDropped::TEMPLATE_ID => {
+                let Some(dropped) = event.message::<OrderDropped>() else { return };
+                if dropped.reason == DropReason::NOTHING_TO_CANCEL {
+                    // The order ends before its cancel is dropped.
+                    self.releases.forget(Sequence(dropped.order_sequence.get()));
+                }
+            }
             OrderAccepted::TEMPLATE_ID => {
                 let Some(report) = event.message::<OrderAccepted>() else { return };
                 self.numbers.order = self.numbers.order.max(report.venue_order_id.get());
@@ -192,6 +197,7 @@ impl OpenOrders {
             OrderCancelled::TEMPLATE_ID => {
                 let Some(report) = event.message::<OrderCancelled>() else { return };
                 let (cumulative, leaves) = (report.cumulative_quantity.get(), report.leaves_quantity.get());
+                self.releases.forget(Sequence(report.order_sequence.get()));
                 self.settle(key!(report, client_order_id), cumulative, leaves);
                 if let Some(order) = self.orders.get_mut(&key!(report, client_order_id)) {
                     order.cancel = None;
@@ -205,6 +211,7 @@ impl OpenOrders {
                     // open.
                     return;
                 }
+                self.releases.forget(Sequence(report.order_sequence.get()));
                 self.orders.remove(&key!(report, client_order_id));
             }
             OrderExpired::TEMPLATE_ID => {
@@ -213,6 +220,7 @@ impl OpenOrders {
             }
             ReplaceRejected::TEMPLATE_ID => {
                 let Some(report) = event.message::<ReplaceRejected>() else { return };
+                self.releases.forget(Sequence(report.request_sequence.get()));
                 self.orders.remove(&key!(report, request_order_id));
             }
             CancelRejected::TEMPLATE_ID => {
@@ -236,9 +244,9 @@ impl OpenOrders {
 
     /// Returns the open orders, sorted by the sequence of their terms.
     pub fn finish(self) -> Vec<OpenOrder> {
-        let released = self.released_through;
-        let mut orders: Vec<OpenOrder> = self.orders.into_values().collect();
-        orders.iter_mut().for_each(|order| order.is_released = order.sequence <= released);
+        let Self { orders, releases, .. } = self;
+        let mut orders: Vec<OpenOrder> = orders.into_values().collect();
+        orders.iter_mut().for_each(|order| order.departure = releases.departure(Sequence(order.sequence)));
         orders.sort_unstable_by_key(|order| order.sequence);
         orders
     }

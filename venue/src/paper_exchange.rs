@@ -54,6 +54,7 @@
 mod delay;
 mod fees;
 mod market;
+mod mass_cancel;
 mod options;
 mod own_book;
 mod phases;
@@ -66,23 +67,23 @@ mod shadow;
 
 pub use delay::Delay;
 pub use fees::{FeeRate, FeeSchedule};
-pub use options::{Counterparty, OPEN_ORDERS_MAX, PaperOptions, QueueModel, ScheduledPhase};
+pub use options::{Counterparty, OPEN_ORDERS_MAX, PaperOptions, QueueModel, ScheduledPhase, VenueFaults};
 pub use report::{PaperReport, REPORT_LENGTH_MAX};
 pub use request::PaperRefusal;
 
 use crate::matching::{Matching, MatchingOrder, OrderOwner, Phase};
 use crate::open_orders::{LastIds, OpenOrder, OpenState};
+use crate::releases::Departure;
 use delay::Line;
 use market::Venue;
+use mass_cancel::Emergency;
 use own_book::BookReporter;
 use queue::Match;
 use report::{CancelCause, Reporter, Subject};
 use request::{Request, Terms};
 use stele_strategies::by_instrument::ByInstrument;
 use stele_strategies::market::Market;
-use stele_wire::messages::{
-    CancelOrder, CancelScope, Initiator, MassCancel, NewOrder, Quote, ReplaceOrder, Side,
-};
+use stele_wire::messages::{CancelOrder, Initiator, MassCancel, NewOrder, Quote, ReplaceOrder};
 use stele_wire::{Frame, Nanos};
 
 /// The exchange on paper. See the [module](self) for its rules.
@@ -106,6 +107,7 @@ pub struct PaperExchange {
     /// The phase of each source's whole market, by its last status.
     wide: Vec<(u16, Phase)>,
     ids: Vec<u32>,
+    emergency: Emergency,
 }
 
 /// What an order gateway submits, reduced to what the exchange uses.
@@ -116,6 +118,7 @@ enum Entry {
     Cancel(CancelOrder, u64),
     MassCancel(MassCancel, u64),
     Quote(Subject),
+    Emergency,
 }
 
 impl Entry {
@@ -158,7 +161,14 @@ impl PaperExchange {
             scheduled: Phase::Continuous,
             wide: Vec::new(),
             ids: Vec::with_capacity(64),
+            emergency: Emergency::default(),
         }
+    }
+
+    /// Allocates the memory of `instruments` instruments in all, see [`Market::prepare`].
+    pub fn prepare(&mut self, instruments: usize) {
+        self.market.prepare(instruments);
+        self.venues.reserve(instruments);
     }
 
     fn delay(&mut self) {
@@ -171,10 +181,12 @@ impl PaperExchange {
     /// that were open when it was lost ([`crate::OpenOrders`]), `numbers` the last ids on the trail. The
     /// exchange cancels on disconnect: working orders are cancelled by the market. An order that was
     /// sequenced and never answered is refused as in doubt. An unanswered replacement is refused as in
-    /// doubt too, and the order that it was to replace is cancelled. These reports have no delay.
+    /// doubt too, and the order that it was to replace is cancelled. An order that was dropped before it left
+    /// is not the exchange's. These reports have no delay.
     pub fn resume(options: PaperOptions, open: &[OpenOrder], numbers: LastIds) -> Self {
         let mut exchange = Self::prompt(options, numbers);
-        for order in open {
+        let may_have_left = |order: &&OpenOrder| !matches!(order.departure, Some(Departure::Dropped { .. }));
+        for order in open.iter().filter(may_have_left) {
             let gone = Subject { leaves: 0, ..Subject::from(order) };
             match order.state {
                 OpenState::Working => {
@@ -214,11 +226,17 @@ impl PaperExchange {
         [self.next_arrival(), self.next_phase_due().map(Nanos)].into_iter().flatten().min()
     }
 
+    /// Returns when the next request arrives at the exchange; a silent exchange looks at none.
+    #[inline]
+    fn next_entry(&self) -> Option<u64> {
+        if self.options.faults.is_silent { None } else { self.entries.due() }
+    }
+
     /// Returns when the next message in flight arrives: an order at the exchange, or a report at the
     /// sequencer.
     #[inline]
     pub fn next_arrival(&self) -> Option<Nanos> {
-        [self.entries.due(), self.reporter.line.due()].into_iter().flatten().min().map(Nanos)
+        [self.next_entry(), self.reporter.line.due()].into_iter().flatten().min().map(Nanos)
     }
 
     /// The number of orders that rest or wait for a stop price.
@@ -230,7 +248,7 @@ impl PaperExchange {
     pub fn advance(&mut self, now: Nanos) {
         let now = now.0.max(self.now);
         loop {
-            let (entry, phase) = (self.entries.due(), self.next_phase_due());
+            let (entry, phase) = (self.next_entry(), self.next_phase_due());
             match (entry, phase) {
                 (_, Some(phase)) if phase <= now && entry.is_none_or(|entry| phase <= entry) => {
                     self.stand_at(phase);
@@ -272,6 +290,7 @@ impl PaperExchange {
             Entry::Cancel(message, sequence) => self.cancel(&message, sequence),
             Entry::MassCancel(message, sequence) => self.cancel_all(&message, sequence),
             Entry::Quote(subject) => self.reporter.rejected(subject, PaperRefusal::OrderType),
+            Entry::Emergency => self.on_emergency(),
         }
     }
 
@@ -412,6 +431,14 @@ impl PaperExchange {
     fn cancel(&mut self, request: &CancelOrder, sequence: u64) {
         let owner = OrderOwner { strategy: request.strategy.get(), account: request.account.get() };
         let (id, wanted) = (request.cancelled_order_id.get(), request.quantity.get());
+        if self.options.faults.cancels_refused > 0
+            && let Some(order) = self.venues.get(request.instrument.get()).and_then(|it| it.find(owner, id))
+        {
+            let subject = Subject::from(order);
+            self.options.faults.cancels_refused -= 1;
+            let (id, refusal) = (request.client_order_id.get(), PaperRefusal::CancelsRefused);
+            return self.reporter.cancel_rejected(subject, sequence, id, refusal);
+        }
         let Self { venues, open, .. } = self;
         let taken = venues.get_mut(request.instrument.get()).and_then(|venue| {
             let venue_time = venue.venue_time;
@@ -437,43 +464,6 @@ impl PaperExchange {
         self.reporter.venue_time = venue_time.unwrap_or(self.reporter.venue_time);
         let cause = CancelCause::Requested { sequence, initiator: request.initiator };
         self.reporter.cancelled((&order).into(), quantity, cause);
-    }
-
-    /// A strategy's mass cancel covers its own orders only; one of strategy 0 (no strategy) covers all
-    /// orders.
-    fn cancel_all(&mut self, request: &MassCancel, sequence: u64) {
-        let (strategy, id) = (request.strategy.get(), request.scope_id.get());
-        let wanted = |order: &MatchingOrder| {
-            (strategy == 0 || order.owner.strategy == strategy)
-                && (request.side == Side::NONE || Subject::from(order).side == request.side)
-                && match request.scope {
-                    CancelScope::ALL => true,
-                    CancelScope::ACCOUNT => order.owner.account == id,
-                    CancelScope::INSTRUMENT => order.instrument == request.instrument.get(),
-                    CancelScope::STRATEGY => u32::from(order.owner.strategy) == id,
-                    _ => false,
-                }
-        };
-        let cause = CancelCause::Requested { sequence, initiator: request.initiator };
-        let mut ids = std::mem::take(&mut self.ids);
-        ids.clear();
-        ids.extend(self.venues.iter().map(|(id, _)| id));
-        for id in &ids {
-            let Some(venue) = self.venues.get_mut(*id) else { continue };
-            self.reporter.venue_time = venue.venue_time.unwrap_or(self.reporter.venue_time);
-            if venue.book.is_some() {
-                self.with_book(*id, |book, listener| {
-                    book.cancel_where(wanted, |order, left| {
-                        listener.reporter.cancelled(order.into(), left, cause);
-                    });
-                });
-            } else {
-                self.drop_orders(*id, wanted, |reporter, order, left| {
-                    reporter.cancelled(order.into(), left, cause);
-                });
-            }
-        }
-        self.ids = ids;
     }
 }
 

@@ -8,6 +8,7 @@
 
 use crate::bounds::MARKET_POLL_MAX;
 use crate::doubt::{OrderInDoubt, Reconciliation};
+use crate::emergency::EmergencyAnswer;
 use crate::gateway::{Venue, VenueBusy};
 use crate::paper_exchange::{PaperExchange, REPORT_LENGTH_MAX};
 use stele_bus::counters::table;
@@ -63,6 +64,11 @@ impl PaperVenue {
     /// Returns the exchange.
     pub fn exchange(&self) -> &PaperExchange {
         &self.exchange
+    }
+
+    /// Returns the exchange, to change how it behaves.
+    pub fn exchange_mut(&mut self) -> &mut PaperExchange {
+        &mut self.exchange
     }
 
     /// The number of reports published so far.
@@ -134,7 +140,16 @@ impl Venue for PaperVenue {
         if self.flush(now) == Backlog::Waits { Err(VenueBusy) } else { Ok(Reconciliation::Done) }
     }
 
+    /// The log cannot take the reports, so they stay in the exchange.
+    fn cancel_all(&mut self, now: Nanos) -> Result<EmergencyAnswer, VenueBusy> {
+        let orders = self.exchange.cancel_everything(now).ok_or(VenueBusy)?;
+        Ok(EmergencyAnswer::NothingWorks { orders: u32::try_from(orders).ok() })
+    }
+
     fn submit(&mut self, order: Event<'_>, now: Nanos) -> Result<(), VenueBusy> {
+        if self.exchange.is_busy() {
+            return Err(VenueBusy);
+        }
         while self.market.scanned() < order.end() {
             if self.follow(MARKET_POLL_MAX, now) == 0 {
                 return Err(VenueBusy);

@@ -1,7 +1,7 @@
 //! Runs other programs and measures their processor time.
 
 use std::cell::Cell;
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::fmt;
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -50,6 +50,9 @@ pub(crate) enum Output {
     File(PathBuf),
 }
 
+/// The folder of the Python environment, relative to the repository.
+pub(crate) const ENVIRONMENT: &str = "target/tools";
+
 /// Programs that run one after the other, and their processor time.
 pub(crate) struct Job {
     root: PathBuf,
@@ -86,7 +89,7 @@ impl Job {
         arguments: impl IntoIterator<Item = S>,
     ) -> Command {
         let mut command = Command::new(program);
-        command.args(arguments).current_dir(&self.root).env("PATH", crate::tools::path(&self.root));
+        command.args(arguments).current_dir(&self.root).env("PATH", search_path(&self.root));
         command
     }
 
@@ -192,6 +195,14 @@ impl Stat {
         let cpu = Duration::from_millis(ticks * 1_000 / TICKS);
         Some(Self { state: fields[0].chars().next()?, cpu })
     }
+}
+
+/// Returns the search path, with the tools of the repository `root` first.
+fn search_path(root: &Path) -> OsString {
+    let own = root.join(ENVIRONMENT).join("bin");
+    let inherited = std::env::var_os("PATH").unwrap_or_default();
+    let folders = [own].into_iter().chain(std::env::split_paths(&inherited));
+    std::env::join_paths(folders).unwrap_or(inherited)
 }
 
 #[cfg(test)]

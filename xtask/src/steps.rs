@@ -139,7 +139,8 @@ pub(crate) fn own_strategy(job: &Job) -> Result<Outcome, Failed> {
     if !job.root().join(manifest).exists() {
         return skipped("examples/own-strategy is missing");
     }
-    let mut command = job.command("cargo", ["test", "--manifest-path", manifest]);
+    job.run("cargo", ["fmt", "--check", "--manifest-path", manifest])?;
+    let mut command = job.command("cargo", ["test", "--locked", "--manifest-path", manifest]);
     command.env("CARGO_TARGET_DIR", job.root().join("target"));
     done(job.finish(command))
 }

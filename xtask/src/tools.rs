@@ -1,9 +1,7 @@
 //! The tools of the gate besides Rust. The gate installs missing tools where it can. A step whose tool is
 //! still missing is skipped, and the skips are counted.
 
-use crate::process::{Failed, Job};
-use std::ffi::OsString;
-use std::path::Path;
+use crate::process::{ENVIRONMENT, Failed, Job};
 
 /// The programs from Debian packages, each with its package.
 const DEBIAN: &[(&str, &str)] = &[
@@ -14,19 +12,8 @@ const DEBIAN: &[(&str, &str)] = &[
     ("python3", "python3-venv"),
 ];
 
-/// The folder of the Python environment, relative to the repository.
-const ENVIRONMENT: &str = "target/tools";
-
 /// The file that lists the packages of the Python environment.
 const REQUIREMENTS: &str = "tools/requirements.txt";
-
-/// Returns the search path, with the tools of the repository `root` first.
-pub(crate) fn path(root: &Path) -> OsString {
-    let own = root.join(ENVIRONMENT).join("bin");
-    let inherited = std::env::var_os("PATH").unwrap_or_default();
-    let folders = [own].into_iter().chain(std::env::split_paths(&inherited));
-    std::env::join_paths(folders).unwrap_or(inherited)
-}
 
 /// Installs missing tools where this machine allows it: Debian packages as root, Python packages in the
 /// repository's `target` folder, and Miri where rustup can fetch it.

@@ -42,6 +42,8 @@ pub enum CounterScope {
     /// Each reason for a refusal, in a shard. The instance is the reason's value on the wire, the label its
     /// name.
     Reason,
+    /// Each strategy of a shard. The instance is its number, the label its name.
+    Strategy,
 }
 
 /// The definition of a counter: one row of the table.
@@ -125,6 +127,9 @@ table! {
     CORE_CPU = 705, "core_cpu", Gauge, Pieces, Core, "CPU that the core is pinned to; all ones when it is not pinned";
     TICK_TO_STRATEGY = 801, "tick_to_strategy", Histogram, Nanoseconds, Shard, "From the receipt of an event to the first strategy that handles it, sampled";
     TIMERS = 802, "timers_fired", Total, Pieces, Shard, "Timers of strategies that fired";
+    STRATEGY_PAUSED = 803, "strategy_paused", Gauge, Pieces, Strategy, "1 while an operator has paused the strategy";
+    ORDERS_SUPPRESSED = 804, "orders_suppressed", Total, Pieces, Strategy, "Orders and replacements that were not sent because the strategy was paused";
+    COMMANDS_IGNORED = 805, "commands_ignored", Total, Pieces, Shard, "Commands of operators on the log that did not apply to a strategy";
 }
 
 impl CounterDefinition {

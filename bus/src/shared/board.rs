@@ -18,7 +18,7 @@
 //!  4096 the ring: byte p of the log lies at 4096 + (p & (capacity − 1))
 //! ```
 //! Everything is a little-endian word that is stored and loaded atomically. Only the writer's process stores;
-//! others map the file read-only. The words from magic to base are stored before the file has its name. The
+//! others map the memory read-only. The words from magic to base are stored before it is handed over. The
 //! words from trail id to first sequence are stored once there is a sequencer, the first sequence last and
 //! with Release. A reader of another layout version stops at the version.
 #![allow(unsafe_code)]

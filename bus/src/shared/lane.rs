@@ -1,26 +1,23 @@
 //! A lane: the ring that a publisher in another process fills. It holds words and has one producer and one
-//! consumer.
+//! consumer. Each publisher that connects gets new memory.
 //!
 //! ```text
 //!  byte 0              8                    16                24             32               64
 //! ┌───────────────────┬────────────────────┬─────────────────┬──────────────┬────────────────┬─────────────┐
-//! │ magic "STELEPUB"  │ version u32 ·      │ capacity u64,   │ publisher's  │ its name, 32   │ sequencer's │
-//! │                   │ board length u32   │ words           │ id u64       │ bytes          │ pid u64     │
-//! ├───────────────────┼────────────────────┴─────────────────┴──────────────┴────────────────┴─────────────┤
-//! │ 72: start time    │ zero                                                                               │
-//! └───────────────────┴────────────────────────────────────────────────────────────────────────────────────┘
-//!  128 claim u64: 0 free, else the publisher's pid · its start time       128 bytes each; stored by
-//!  256 committed u64: words that may be read                               the publisher
-//!  384 taken u64: words that may be overwritten · highest sequence there   the sequencer
-//!  512 finished u64: 0 or 1, nothing more comes                            the publisher
-//!  640 sequenced u64: last sequence on the log · position after it u64     the sequencer
-//!  768 zero
+//! │ magic "STELEPUB"  │ version u32 ·      │ capacity u64,   │ publisher's  │ its name, 32   │ zero        │
+//! │                   │ board length u32   │ words           │ id u64       │ bytes          │             │
+//! └───────────────────┴────────────────────┴─────────────────┴──────────────┴────────────────┴─────────────┘
+//!  128 committed u64: words that may be read                              128 bytes each; the publisher
+//!  256 taken u64: words that may be overwritten · highest sequence there  the sequencer
+//!  384 finished u64: 0 or 1, nothing more comes                           the publisher
+//!  512 sequenced u64: last sequence on the log · position after it u64    the sequencer
+//!  640 zero
 //!  4096 the ring: word w is at 4096 + 8 (w mod capacity); submissions as drawn in `submission`
 //! ```
-//! Both sides map the file to write. The sequencer does not trust what the publisher stores: it copies words
-//! into its own memory and checks the copy, and it keeps its own count of what it has taken. Words that a
-//! dying publisher leaves after `committed` are never read; the next publisher that claims the ring
-//! overwrites them.
+//! Both sides map the memory to write; its length is sealed. The sequencer does not trust what the publisher
+//! stores: it copies words into its own memory and checks the copy, and it keeps its own count of what it has
+//! taken. When the publisher's process is dead, the sequencer loads `committed` once more, takes the words up
+//! to there and gives the memory back: what comes later, or was never committed, is never read.
 
 use crate::sync::{AtomicU64, Line, Ordering};
 
@@ -28,7 +25,6 @@ use crate::sync::{AtomicU64, Line, Ordering};
 #[repr(C)]
 #[derive(Debug)]
 pub(crate) struct Lane {
-    claim: Line<AtomicU64>,
     committed: Line<AtomicU64>,
     taken: Line<[AtomicU64; 2]>,
     finished: Line<AtomicU64>,
@@ -45,35 +41,6 @@ pub(crate) struct Sequenced {
 }
 
 impl Lane {
-    /// Claims the lane for the process of the word `me`, if it is free or its owner is dead.
-    ///
-    /// # Errors
-    /// The word of the living owner.
-    pub(crate) fn claim(&self, me: u64, is_alive: impl Fn(u64) -> bool) -> Result<(), u64> {
-        let mut owner = self.claim.0.load(Ordering::Relaxed);
-        loop {
-            if owner != 0 && is_alive(owner) {
-                return Err(owner);
-            }
-            // Acquire, partner of the Release in `release`: the stores of the previous owner are complete.
-            // Those of a dead owner are complete because it is dead.
-            match self.claim.0.compare_exchange(owner, me, Ordering::Acquire, Ordering::Relaxed) {
-                Ok(_) => return Ok(()),
-                Err(found) => owner = found,
-            }
-        }
-    }
-
-    /// Releases the lane, which `me` claimed.
-    pub(crate) fn release(&self, me: u64) {
-        let _ = self.claim.0.compare_exchange(me, 0, Ordering::Release, Ordering::Relaxed);
-    }
-
-    /// The owner's word; 0 when the lane is free.
-    pub(crate) fn owner(&self) -> u64 {
-        self.claim.0.load(Ordering::Acquire)
-    }
-
     /// The number of words that may be read. Acquire, partner of the Release store in `commit`.
     #[inline]
     pub(crate) fn committed(&self) -> u64 {
@@ -154,17 +121,16 @@ mod loom_models {
     struct Model {
         lane: Lane,
         words: Vec<AtomicU64>,
-        /// Whether the first owner lives, as /proc would say.
-        alive: AtomicU64,
+        /// Whether the door has seen the end of the publisher's connection.
+        closed: AtomicU64,
     }
 
     fn model() -> Arc<Model> {
         let line = || Line(AtomicU64::new(0));
         let pair = || Line([AtomicU64::new(0), AtomicU64::new(0)]);
-        let lane =
-            Lane { claim: line(), committed: line(), taken: pair(), finished: line(), sequenced: pair() };
+        let lane = Lane { committed: line(), taken: pair(), finished: line(), sequenced: pair() };
         let words = (0..CAPACITY).map(|_| AtomicU64::new(0)).collect();
-        Arc::new(Model { lane, words, alive: AtomicU64::new(1) })
+        Arc::new(Model { lane, words, closed: AtomicU64::new(0) })
     }
 
     /// Submission `n` is the word `n`.
@@ -214,60 +180,27 @@ mod loom_models {
     }
 
     #[test]
-    fn loom_a_dead_publishers_half_written_submission_vanishes_and_the_next_publisher_continues() {
+    fn loom_what_a_dead_publisher_committed_is_taken_and_its_half_written_submission_vanishes() {
         loom::model(|| {
             let model = model();
-            model.lane.claim(1, |_| unreachable!()).unwrap();
-            let first = thread::spawn({
+            let publisher = thread::spawn({
                 let model = model.clone();
                 move || {
                     submit(&model, 1);
-                    // Killed in the middle of its second submission.
+                    // Killed in the middle of its second submission; the kernel closes its connection.
                     put(&model.words, 1, [99]);
-                    model.alive.store(0, Ordering::Release);
-                }
-            });
-            let second = thread::spawn({
-                let model = model.clone();
-                move || {
-                    let is_alive = |owner| owner == 1 && model.alive.load(Ordering::Acquire) == 1;
-                    if model.lane.claim(2, is_alive).is_err() {
-                        return false;
-                    }
-                    // The sequence to continue from: taken, or still in the ring.
-                    let (taken, mut last) = model.lane.taken();
-                    if taken < model.lane.committed() {
-                        let mut word = [0];
-                        get(&model.words, taken, &mut word);
-                        last = word[0];
-                    }
-                    assert!(submit(&model, last + 1));
-                    model.lane.release(2);
-                    true
+                    model.closed.store(1, Ordering::Release);
                 }
             });
             let (mut taken, mut last) = (0, 0);
             take(&model, &mut taken, &mut last);
-            first.join().unwrap();
-            let has_continued = second.join().unwrap();
+            if model.closed.load(Ordering::Acquire) == 1 {
+                take(&model, &mut taken, &mut last);
+                assert_eq!(last, 1, "what was committed before the end is seen after it");
+            }
+            publisher.join().unwrap();
             take(&model, &mut taken, &mut last);
-            assert_eq!(last, 1 + u64::from(has_continued));
-        });
-    }
-
-    #[test]
-    fn loom_of_two_that_claim_a_dead_publishers_lane_one_gets_it() {
-        loom::model(|| {
-            let model = model();
-            model.lane.claim(1, |_| unreachable!()).unwrap();
-            let contend = |me: u64| {
-                let model = model.clone();
-                thread::spawn(move || model.lane.claim(me, |owner| owner != 1).is_ok())
-            };
-            let threads = [contend(2), contend(3)];
-            let won: Vec<bool> = threads.into_iter().map(|thread| thread.join().unwrap()).collect();
-            assert_eq!(won.iter().filter(|won| **won).count(), 1);
-            assert_eq!(model.lane.owner(), if won[0] { 2 } else { 3 });
+            assert_eq!((taken, last), (1, 1));
         });
     }
 

@@ -1,7 +1,38 @@
-//! The identity of a process, with which others can check whether it is alive.
+//! The identity of a process, and how another process learns that it is dead.
 
+use rustix::event::{PollFd, PollFlags, poll};
+use rustix::time::Timespec;
 use std::fmt;
 use std::fs;
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
+
+/// How the process at the other end of shared memory is known to be alive.
+#[derive(Clone, Debug)]
+pub enum Liveness {
+    /// /proc is asked about the process that the memory names: for a process of the same user and the same
+    /// namespace.
+    Process,
+    /// A connected socket to the process. The kernel closes it when the process dies, whatever else happens.
+    Connection(Arc<OwnedFd>),
+}
+
+impl Liveness {
+    /// Whether the process is alive; `named` is the process that the memory names. It costs one or more calls
+    /// of the kernel: do not call it on a hot thread.
+    pub fn is_alive(&self, named: Process) -> bool {
+        match self {
+            Self::Process => named.is_alive(),
+            Self::Connection(socket) => {
+                let mut polled = [PollFd::new(socket, PollFlags::RDHUP)];
+                let none = Timespec { tv_sec: 0, tv_nsec: 0 };
+                let is_over = PollFlags::HUP | PollFlags::ERR | PollFlags::RDHUP;
+                let ready = poll(&mut polled, Some(&none)).unwrap_or(0);
+                ready == 0 || !polled[0].revents().intersects(is_over)
+            }
+        }
+    }
+}
 
 /// A process of this machine. The start time distinguishes it from a later process with the same id.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -32,21 +63,6 @@ impl Process {
     /// call it on a hot thread.
     pub fn is_alive(self) -> bool {
         Self::of(self.id) == Some(self)
-    }
-
-    /// The process as one word, unique on a machine within 497 days of its uptime.
-    pub(crate) fn to_word(self) -> u64 {
-        u64::from(self.id) << 32 | u64::from(self.start_time as u32)
-    }
-
-    /// The process of a word, with the low half of its start time.
-    pub(crate) fn of_word(word: u64) -> Self {
-        Self { id: (word >> 32) as u32, start_time: word & u64::from(u32::MAX) }
-    }
-
-    /// The process of a word, if it is alive.
-    pub(crate) fn alive_of_word(word: u64) -> Option<Self> {
-        Self::of((word >> 32) as u32).filter(|found| found.to_word() == word)
     }
 }
 
@@ -84,14 +100,24 @@ mod tests {
         let mut child = Command::new("sleep").arg("60").spawn().unwrap();
         let process = Process::of(child.id()).unwrap();
         assert!(process.is_alive() && Process::current().is_alive());
-        assert_eq!(Process::alive_of_word(process.to_word()), Some(process));
         child.kill().unwrap();
         while process.is_alive() {
             std::thread::yield_now();
         }
-        assert_eq!(Process::alive_of_word(process.to_word()), None);
         child.wait().unwrap();
         let impostor = Process { start_time: Process::current().start_time + 1, ..Process::current() };
         assert!(!impostor.is_alive());
+    }
+
+    #[test]
+    fn the_end_of_a_connection_is_the_death_of_the_process() {
+        let (own, other) = std::os::unix::net::UnixStream::pair().unwrap();
+        let alive = Liveness::Connection(Arc::new(own.into()));
+        assert!(alive.is_alive(Process::current()));
+        use std::io::Write as _;
+        (&other).write_all(b"what was not read yet").unwrap();
+        assert!(alive.is_alive(Process::current()));
+        drop(other);
+        assert!(!alive.is_alive(Process::current()));
     }
 }

@@ -1,9 +1,7 @@
 //! Publishers in another process than the sequencer's.
 
-use super::directory::ShardDirectory;
 use super::intake::LaneBoard;
-use super::lane::{Lane, get, put};
-use super::process::Process;
+use super::lane::{Lane, put};
 use crate::bounds::{SEQUENCER_WATCH_INTERVAL, SUBMISSION_HEADER_WORDS};
 use crate::health::Backpressure;
 use crate::intake::Acknowledgement;
@@ -11,40 +9,18 @@ use crate::mapping::{Access, Mapped, Mapping};
 use crate::ring::{AttachError, RingView, WriterState};
 use crate::submission::{FOREIGN, FOREIGN_LENGTH_MAX, Refusal, check_foreign, check_message};
 use rustix::time::{ClockId, clock_gettime};
+use std::os::fd::{AsFd as _, OwnedFd};
 use stele_wire::bounds::BODY_LENGTH_MAX;
 use stele_wire::codec::{Message, MessageHeader};
 use stele_wire::messages::SCHEMA_ID;
 use stele_wire::{Nanos, Position};
 
-/// Why a process cannot attach as a publisher.
-#[derive(Debug, thiserror::Error)]
-pub enum JoinError {
-    /// The ring of the log or of the publisher cannot be mapped.
-    #[error(transparent)]
-    Attach(#[from] AttachError),
-    /// Another process is attached as this publisher.
-    #[error(
-        "publisher {id} is {owner}: end that first, or attach as another of the configuration's [[publisher]]s"
-    )]
-    Taken {
-        /// The publisher's id.
-        id: u16,
-        /// The process that is attached.
-        owner: Process,
-    },
-    /// The sequencer's process has ended.
-    #[error("{0}, which ran the sequencer, has ended")]
-    SequencerGone(Process),
-}
-
-/// Submits messages to a sequencer in another process. Dropping it detaches. When its process dies, another
-/// one may attach in its place, and what was not committed is lost.
+/// Submits messages to a sequencer in another process. When it is dropped or its process dies, another one
+/// may connect in its place, and what was not committed is lost.
 #[derive(Debug)]
 pub struct RemotePublisher {
     ring: RingView,
     memory: Mapped<LaneBoard>,
-    /// Its own process as a word, with which it has claimed the lane.
-    me: u64,
     /// The words committed, and those staged after them.
     committed: u64,
     staged: u64,
@@ -59,69 +35,33 @@ pub struct RemotePublisher {
 }
 
 impl RemotePublisher {
-    /// Attaches as publisher `id` to a shard of another process's bus.
+    /// Attaches to `lane`, the memory that [`crate::RemotePort::open`] returned, as a publisher to the log on
+    /// `ring`.
     ///
     /// # Errors
-    /// [`JoinError`].
-    pub fn attach(shard: &ShardDirectory, id: u16) -> Result<Self, JoinError> {
-        let ring = RingView::attach(&shard.ring())?;
-        let path = shard.publisher(id);
-        let mapping = Mapping::open(&path, Access::Write)
-            .map_err(|source| AttachError::Map { path: path.clone(), source })?;
-        let layout = |what| AttachError::Layout { path: path.clone(), what };
-        let memory = Mapped::<LaneBoard>::new(mapping).ok_or_else(|| layout("it is too short".into()))?;
-        memory.board().check(memory.words().len()).map_err(layout)?;
-        if memory.board().id() != id {
-            return Err(layout(format!("it belongs to publisher {}", memory.board().id())).into());
-        }
-        let sequencer = memory.board().sequencer();
-        if sequencer != ring.writer() || !sequencer.is_alive() {
-            return Err(JoinError::SequencerGone(sequencer));
-        }
-        let me = Process::current().to_word();
-        let lane = &memory.board().lane;
-        let is_alive = |owner| Process::alive_of_word(owner).is_some();
-        lane.claim(me, is_alive).map_err(|owner| JoinError::Taken { id, owner: Process::of_word(owner) })?;
-        lane.set_finished(false);
-        let committed = lane.committed();
-        let mut publisher = Self {
+    /// [`AttachError`].
+    pub fn attach(ring: RingView, lane: OwnedFd) -> Result<Self, AttachError> {
+        let mapping = Mapping::attach(lane.as_fd(), Access::Write)?;
+        let memory =
+            Mapped::<LaneBoard>::new(mapping).ok_or_else(|| AttachError::Layout("it is too short".into()))?;
+        memory.board().check(memory.words().len()).map_err(AttachError::Layout)?;
+        let (_, last) = memory.board().lane.taken();
+        Ok(Self {
             ring,
-            me,
-            committed,
+            memory,
+            committed: 0,
             staged: 0,
             taken: 0,
-            next_sequence: 1,
+            next_sequence: last.saturating_add(1),
             staged_count: 0,
             refused: 0,
             seen_alive: coarse_now(),
             is_gone: false,
-            memory,
-        };
-        publisher.next_sequence = publisher.last_committed().saturating_add(1);
-        Ok(publisher)
+        })
     }
 
     fn lane(&self) -> &Lane {
         &self.memory.board().lane
-    }
-
-    /// The highest number of a committed submission of this publisher, in any process: the sequencer has
-    /// taken it, or it is still in the ring.
-    fn last_committed(&mut self) -> u64 {
-        let (taken, mut last) = self.lane().taken();
-        self.taken = taken;
-        let ring = self.memory.words();
-        let mut at = taken;
-        let mut header = [0; SUBMISSION_HEADER_WORDS];
-        while self.committed.wrapping_sub(at) as usize <= ring.len()
-            && self.committed.wrapping_sub(at) >= SUBMISSION_HEADER_WORDS as u64
-        {
-            get(ring, at, &mut header);
-            last = last.max(header[2]);
-            at =
-                at.wrapping_add((SUBMISSION_HEADER_WORDS + (header[0] & 0xFFFF).div_ceil(8) as usize) as u64);
-        }
-        last
     }
 
     /// The id of this publisher, which its messages contain.
@@ -314,7 +254,7 @@ impl RemotePublisher {
         })
     }
 
-    /// Whether the sequencer's process is dead. It asks /proc from time to time.
+    /// Whether the sequencer's process is dead. It asks the kernel from time to time.
     fn is_sequencer_gone(&mut self) -> bool {
         let now = coarse_now();
         if !self.is_gone && now - self.seen_alive >= SEQUENCER_WATCH_INTERVAL.0 {
@@ -322,12 +262,6 @@ impl RemotePublisher {
             self.is_gone = matches!(self.ring.writer_state(), WriterState::Dead(_));
         }
         self.is_gone
-    }
-}
-
-impl Drop for RemotePublisher {
-    fn drop(&mut self) {
-        self.lane().release(self.me);
     }
 }
 

@@ -1,8 +1,8 @@
 //! Messages of other schemas than Stele's are logged unchanged and never mistaken for Stele's own.
 
-use crate::rig::{Rig, START, Shard, notice, order, order_body};
+use crate::rig::{Rig, START, notice, order, order_body};
 use stele_bus::bounds::PUBLISHER_WORDS_DEFAULT;
-use stele_bus::{FOREIGN_LENGTH_MAX, NOT_RECEIVED, Refusal, RemotePublisher};
+use stele_bus::{FOREIGN_LENGTH_MAX, NOT_RECEIVED, Refusal};
 use stele_wire::Frame;
 use stele_wire::codec::MessageHeader;
 use stele_wire::messages::{NewOrder, SCHEMA_ID, SessionEnd, VenueNotice};
@@ -65,11 +65,10 @@ fn a_message_of_another_schema_is_sequenced_with_its_own_header_and_body() {
 
 #[test]
 fn bodies_of_every_length_pass_whole_where_the_ring_wraps_and_from_another_process() {
-    let shard = Shard::new("foreign");
-    let mut rig = shard.rig();
-    rig.sequencer.remote_publisher(&shard.shard.publisher(7), 7, "outside", 1 << 10).unwrap();
+    let mut rig = Rig::shared();
+    let mut port = rig.sequencer.remote_publisher(7, "outside", 1 << 10);
     let mut near = rig.sequencer.publisher(5, "near", 300);
-    let mut far = RemotePublisher::attach(&shard.shard, 7).unwrap();
+    let mut far = rig.connect(&mut port);
     let mut expected = Vec::new();
     for step in 0..2_000_u64 {
         let length = 8 + (step * 37 % 700) as usize;

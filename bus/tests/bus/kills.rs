@@ -3,53 +3,70 @@
 //!
 //! The other processes are this test program again, which reads its role from the environment.
 
-use crate::rig::{START, Shard, notice};
+use crate::rig::{Rig, START, notice};
 use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions};
 use std::io::Write as _;
+use std::os::fd::{AsRawFd as _, OwnedFd};
 use std::os::unix::process::ExitStatusExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
-use stele_bus::{LossyConsumer, Observed, Refusal, RemotePublisher, RingView, WriterState};
+use stele_bus::{
+    Liveness, LossyConsumer, Observed, PortError, Refusal, RemotePort, RemotePublisher, RingView, WriterState,
+};
 use stele_wire::Sequence;
 use stele_wire::messages::VenueNotice;
 
 const ROLE: &str = "STELE_TEST_ROLE";
-const ROOT: &str = "STELE_TEST_ROOT";
+const RING: &str = "STELE_TEST_RING";
+const LANE: &str = "STELE_TEST_LANE";
+const SAID: &str = "STELE_TEST_SAID";
 const NOTICE: u16 = VenueNotice::TEMPLATE_ID;
 const ID: u16 = 7;
 const KILLS: usize = 100;
 
-fn child(role: &str, root: &Path) -> Child {
-    Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", "kills::another_process", "--nocapture", "--test-threads=1"])
-        .env(ROLE, role)
-        .env(ROOT, root)
-        .stdout(Stdio::null())
-        .stderr(Stdio::inherit())
-        .spawn()
-        .unwrap()
+/// What the other processes get: the door passes descriptors through its socket; here they open this
+/// process's.
+struct Handed<'a> {
+    ring: &'a OwnedFd,
+    lane: &'a OwnedFd,
+    said: &'a Path,
+}
+
+impl Handed<'_> {
+    fn child(&self, role: &str) -> Child {
+        let descriptor = |fd: &OwnedFd| format!("/proc/{}/fd/{}", std::process::id(), fd.as_raw_fd());
+        Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", "kills::another_process", "--nocapture", "--test-threads=1"])
+            .env(ROLE, role)
+            .env(RING, descriptor(self.ring))
+            .env(LANE, descriptor(self.lane))
+            .env(SAID, self.said)
+            .stdout(Stdio::null())
+            .stderr(Stdio::inherit())
+            .spawn()
+            .unwrap()
+    }
 }
 
 /// What the other processes do; nothing when this program was started as a test.
 #[test]
 fn another_process() {
-    let (Ok(role), Some(root)) = (std::env::var(ROLE), std::env::var_os(ROOT)) else { return };
-    let shard = Shard::find(Path::new(&root));
+    let Ok(role) = std::env::var(ROLE) else { return };
+    let named = |key: &str| PathBuf::from(std::env::var_os(key).unwrap());
+    let ring = File::open(named(RING)).unwrap().into();
+    let view = RingView::attach(ring, Liveness::Process).unwrap();
     match role.as_str() {
         "publish" => {
-            let said = OpenOptions::new().append(true).open(said(Path::new(&root))).unwrap();
-            publish(&mut RemotePublisher::attach(&shard, ID).unwrap(), said);
+            let lane = OpenOptions::new().read(true).write(true).open(named(LANE)).unwrap();
+            // The file survives the publishers that record in it what was accepted.
+            let said = OpenOptions::new().append(true).open(named(SAID)).unwrap();
+            publish(&mut RemotePublisher::attach(view, lane.into()).unwrap(), said);
         }
-        _ => read(&RingView::attach(&shard.ring()).unwrap()),
+        _ => read(&view),
     }
-}
-
-/// The file in which publishers record what was accepted, so that it survives them.
-fn said(root: &Path) -> PathBuf {
-    root.join("said")
 }
 
 /// The body of submission `sequence`: its length and its bytes follow from the number.
@@ -95,14 +112,25 @@ fn kill(mut child: Child) {
     assert_eq!(status.signal(), Some(9), "it ended before it was killed: {status}");
 }
 
+/// Waits until what the publisher before committed is taken.
+fn open(port: &mut RemotePort) -> OwnedFd {
+    loop {
+        match port.open() {
+            Err(PortError::Busy) => std::thread::yield_now(),
+            opened => return opened.unwrap(),
+        }
+    }
+}
+
 #[test]
 fn publishers_and_readers_killed_a_hundred_times_do_not_harm_the_bus() {
-    let place = Shard::new("kills");
-    let mut rig = place.rig();
-    rig.sequencer.remote_publisher(&place.shard.publisher(ID), ID, "outside", 8 << 10).unwrap();
+    let mut rig = Rig::shared();
+    let ring = rig.memory();
+    let mut port = rig.sequencer.remote_publisher(ID, "outside", 8 << 10);
     let mut own = rig.sequencer.publisher(1, "inside", 4096);
     let done = AtomicBool::new(false);
-    File::create(said(place.root())).unwrap();
+    let said = std::env::temp_dir().join(format!("stele-kills-{}", std::process::id()));
+    File::create(&said).unwrap();
     let own_accepted = std::thread::scope(|scope| {
         let bus = scope.spawn(|| {
             let mut accepted = 0;
@@ -120,17 +148,22 @@ fn publishers_and_readers_killed_a_hundred_times_do_not_harm_the_bus() {
             accepted
         });
         for round in 0..KILLS as u64 {
-            let (publisher, reader) = (child("publish", place.root()), child("read", place.root()));
+            let lane = open(&mut port);
+            let handed = Handed { ring: &ring, lane: &lane, said: &said };
+            let (publisher, reader) = (handed.child("publish"), handed.child("read"));
             // From before it has begun to well into its work.
             std::thread::sleep(Duration::from_micros(round * 7_919 % 40_000));
             kill(publisher);
+            port.close();
             kill(reader);
         }
         done.store(true, Ordering::Relaxed);
         bus.join().unwrap()
     });
-    let said = std::fs::read(said(place.root())).unwrap();
-    let accepted: Vec<u64> = said.as_chunks::<8>().0.iter().map(|bytes| u64::from_le_bytes(*bytes)).collect();
+    let recorded = std::fs::read(&said).unwrap();
+    std::fs::remove_file(said).unwrap();
+    let accepted: Vec<u64> =
+        recorded.as_chunks::<8>().0.iter().map(|bytes| u64::from_le_bytes(*bytes)).collect();
     let mut on_log: BTreeMap<u64, usize> = BTreeMap::new();
     let mut own_on_log = 0;
     let mut next = 1;

@@ -6,12 +6,12 @@ mod contracts;
 mod controls;
 mod foreign;
 mod kills;
-mod named_ring;
 mod own_events;
 mod random_schedules;
 mod refusals;
 mod remote_publisher;
 mod rig;
+mod shared_ring;
 mod switches;
 mod threads;
 

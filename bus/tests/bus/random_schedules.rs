@@ -1,10 +1,11 @@
 //! Whatever the parties do, in any order, the log contains what was accepted and each reader gets its events.
 
-use crate::rig::{Expected, Rig, START, Shard, accepted, cancel, notice, order, order_body};
+use crate::rig::{Expected, Rig, START, accepted, cancel, notice, order, order_body};
 use proptest::prelude::*;
 use std::collections::VecDeque;
 use stele_bus::{
-    Conflation, Event, Fold, GatingConsumer, LossyConsumer, Observed, Publisher, RemotePublisher, RingView,
+    Conflation, Event, Fold, GatingConsumer, LossyConsumer, Observed, PortError, Publisher, RemotePort,
+    RemotePublisher,
 };
 use stele_wire::messages::{CancelOrder, NewOrder, OrderAccepted, OrderRejected, VenueNotice};
 use stele_wire::{Nanos, Sequence};
@@ -85,24 +86,21 @@ struct Model {
     /// The instruments that changed, with the number of updates and the newest one.
     changed: VecDeque<(u32, u64, u64)>,
     tag: u32,
-    place: Shard,
+    port: RemotePort,
 }
 
 impl Model {
     fn new() -> Self {
-        // Cases run one after the other, so they can share one name.
-        let place = Shard::new("schedules");
-        let mut rig = place.rig();
-        let path = place.shard.publisher(OUTSIDE.0);
-        rig.sequencer.remote_publisher(&path, OUTSIDE.0, "outside", 16 << 10).unwrap();
+        let mut rig = Rig::shared();
+        let mut port = rig.sequencer.remote_publisher(OUTSIDE.0, "outside", 16 << 10);
         let publishers =
             [(1, "a"), (2, "b")].map(|(id, name)| rig.sequencer.publisher(id, name, 20_000)).into();
         let gating = (0..2).map(|_| rig.sequencer.gating_consumer("reader")).collect();
         // Through another mapping, as in another process.
-        let lossy = LossyConsumer::join(&RingView::attach(&place.shard.ring()).unwrap());
+        let lossy = LossyConsumer::join(&rig.view());
         Self {
             publishers,
-            outside: Some(RemotePublisher::attach(&place.shard, OUTSIDE.0).unwrap()),
+            outside: Some(rig.connect(&mut port)),
             staged: VecDeque::new(),
             committed: 0,
             accepted: vec![VecDeque::new(); 3],
@@ -114,7 +112,7 @@ impl Model {
             conflation: Conflation::new(BySequence, CONFLATED as usize),
             changed: VecDeque::new(),
             tag: 0,
-            place,
+            port,
             rig,
         }
     }
@@ -175,24 +173,38 @@ impl Model {
     }
 
     fn stage(&mut self, body: Vec<u8>) {
-        let outside = self.outside.as_mut().expect("not finished");
+        let Some(outside) = self.connected() else { return };
         if outside.stage(VenueNotice::TEMPLATE_ID, &body, START).is_ok() {
             self.staged.push_back((VenueNotice::TEMPLATE_ID, body));
         }
     }
 
     fn commit(&mut self) {
-        self.committed += self.outside.as_mut().expect("not finished").commit();
+        let Some(outside) = self.connected() else { return };
+        self.committed += outside.commit();
         self.accepted[OUTSIDE.1].append(&mut self.staged);
     }
 
     /// What was only staged is lost; the next process continues after what was committed.
     fn die(&mut self) {
-        self.outside = None;
-        self.staged.clear();
-        let next = RemotePublisher::attach(&self.place.shard, OUTSIDE.0).unwrap();
-        assert_eq!(next.next_sequence(), self.committed + 1);
-        self.outside = Some(next);
+        if self.outside.take().is_some() {
+            self.port.close();
+            self.staged.clear();
+        }
+    }
+
+    /// The publisher; none while what the one before it committed is not taken.
+    fn connected(&mut self) -> Option<&mut RemotePublisher> {
+        if self.outside.is_none() {
+            let lane = match self.port.open() {
+                Err(PortError::Busy) => return None,
+                opened => opened.unwrap(),
+            };
+            let next = RemotePublisher::attach(self.rig.view(), lane).unwrap();
+            assert_eq!(next.next_sequence(), self.committed + 1);
+            self.outside = Some(next);
+        }
+        self.outside.as_mut()
     }
 
     fn take_conflated(&mut self, limit: usize) {
@@ -224,7 +236,9 @@ impl Model {
             publisher.finish();
         }
         self.commit();
-        self.outside.take().expect("once").finish();
+        if let Some(outside) = self.outside.take() {
+            outside.finish();
+        }
         self.rig.ring.request_stop();
         while !self.rig.ring.is_stopped() {
             self.rig.cycle();

@@ -1,10 +1,10 @@
 //! A publisher whose memory cannot be trusted: only whole committed submissions reach the log.
 
-use crate::rig::{Rig, START, Shard, notice, order, order_body};
+use crate::rig::{Rig, START, notice, order, order_body};
 use proptest::prelude::*;
-use std::fs::OpenOptions;
+use std::fs::File;
 use std::os::unix::fs::FileExt as _;
-use stele_bus::{JoinError, Process, Refusal, RemotePublisher};
+use stele_bus::{PortError, Refusal, RemotePort};
 use stele_wire::Nanos;
 use stele_wire::messages::{NewOrder, RefusalReason, SubmissionRefused, VenueNotice};
 
@@ -12,27 +12,25 @@ const NOTICE: u16 = VenueNotice::TEMPLATE_ID;
 const WORDS: usize = 16 << 10;
 const ID: u16 = 7;
 
-fn place(test: &str) -> (Shard, Rig) {
-    let shard = Shard::new(test);
-    let mut rig = shard.rig();
-    rig.sequencer.remote_publisher(&shard.shard.publisher(ID), ID, "outside", WORDS).unwrap();
-    (shard, rig)
+fn place() -> (RemotePort, Rig) {
+    let mut rig = Rig::shared();
+    let port = rig.sequencer.remote_publisher(ID, "outside", WORDS);
+    (port, rig)
 }
 
-/// Stores words in the file, bypassing the publisher.
-fn store(shard: &Shard, offset: u64, words: &[u64]) {
-    let file = OpenOptions::new().write(true).open(shard.shard.publisher(ID)).unwrap();
+/// Stores words in the memory of a lane, bypassing the publisher.
+fn store(lane: &File, offset: u64, words: &[u64]) {
     let bytes: Vec<u8> = words.iter().flat_map(|word| word.to_le_bytes()).collect();
-    file.write_all_at(&bytes, offset).unwrap();
+    lane.write_all_at(&bytes, offset).unwrap();
 }
 
-const COMMITTED: u64 = 256;
+const COMMITTED: u64 = 128;
 const RING: u64 = 4096;
 
 #[test]
 fn committed_submissions_are_logged_in_order_and_acknowledged_with_their_position() {
-    let (shard, mut rig) = place("order");
-    let mut publisher = RemotePublisher::attach(&shard.shard, ID).unwrap();
+    let (mut port, mut rig) = place();
+    let mut publisher = rig.connect(&mut port);
     assert_eq!((publisher.name().as_str(), publisher.id(), publisher.next_sequence()), ("outside", ID, 1));
     let mut expected = Vec::new();
     // Every length of the last word, and many times round the ring.
@@ -70,14 +68,9 @@ fn committed_submissions_are_logged_in_order_and_acknowledged_with_their_positio
 
 #[test]
 fn one_process_is_attached_until_it_detaches_and_the_next_continues_where_it_stopped() {
-    let (shard, mut rig) = place("place");
-    let mut first = RemotePublisher::attach(&shard.shard, ID).unwrap();
-    let taken = RemotePublisher::attach(&shard.shard, ID).unwrap_err();
-    assert!(
-        matches!(taken, JoinError::Taken { id: ID, owner } if owner.id == Process::current().id),
-        "{taken}"
-    );
-    assert!(matches!(RemotePublisher::attach(&shard.shard, 8), Err(JoinError::Attach(_))));
+    let (mut port, mut rig) = place();
+    let mut first = rig.connect(&mut port);
+    assert!(matches!(port.open(), Err(PortError::Taken)) && port.is_taken());
     for tag in 0..5 {
         first.offer(NOTICE, &notice(tag, 40), START).unwrap();
     }
@@ -87,9 +80,12 @@ fn one_process_is_attached_until_it_detaches_and_the_next_continues_where_it_sto
     }
     // It is killed in the middle of the ninth: staged, not committed.
     first.stage(NOTICE, &notice(8, 40), START).unwrap();
-    drop(first);
-    let mut second = RemotePublisher::attach(&shard.shard, ID).unwrap();
-    assert_eq!(second.next_sequence(), 9, "five are sequenced, three in the ring");
+    port.close();
+    assert!(matches!(port.open(), Err(PortError::Busy)), "three are not taken yet");
+    let mut second = rig.connect(&mut port);
+    assert_eq!(second.next_sequence(), 9, "five were sequenced, three in the ring");
+    // A process that closed its connection and lives on stores where nothing is read.
+    first.commit();
     second.offer(NOTICE, &notice(80, 40), START).unwrap();
     rig.settle();
     assert_eq!(second.acknowledged().sequence, 9);
@@ -101,8 +97,8 @@ fn one_process_is_attached_until_it_detaches_and_the_next_continues_where_it_sto
 
 #[test]
 fn a_full_ring_a_stop_and_a_poisoned_journal_are_typed_refusals() {
-    let (shard, mut rig) = place("refusals");
-    let mut publisher = RemotePublisher::attach(&shard.shard, ID).unwrap();
+    let (mut port, mut rig) = place();
+    let mut publisher = rig.connect(&mut port);
     let body = notice(1, 1_000);
     let refusal = loop {
         if let Err(refusal) = publisher.offer(NOTICE, &body, START) {
@@ -135,15 +131,15 @@ fn a_full_ring_a_stop_and_a_poisoned_journal_are_typed_refusals() {
     rig.flush();
     assert_eq!(rig.trail_events().len() as u64, submitted, "what was accepted is on the log");
 
-    let (shard, rig) = place("poisoned");
-    let mut publisher = RemotePublisher::attach(&shard.shard, ID).unwrap();
+    let (mut port, mut rig) = place();
+    let mut publisher = rig.connect(&mut port);
     rig.journal.poison("disk full");
     assert_eq!(publisher.offer(NOTICE, &body, START), Err(Refusal::JournalPoisoned));
 }
 
 #[test]
 fn a_malformed_submission_is_refused_on_the_log_and_later_ones_are_taken() {
-    let (shard, mut rig) = place("malformed");
+    let (mut port, mut rig) = place();
     let notice_word = |length: u64| length | u64::from(NOTICE) << 16;
     let cases: [(&str, u64, [u64; 4]); 6] = [
         ("longer than what is committed", 4, [notice_word(40), 0, 1, 0]),
@@ -154,14 +150,17 @@ fn a_malformed_submission_is_refused_on_the_log_and_later_ones_are_taken() {
         ("more than the ring holds", u64::MAX, [0; 4]),
     ];
     let mut committed = 0_u64;
+    let lane = File::from(rig.open(&mut port));
+    rig.settle();
     for (index, (what, words, submission)) in cases.into_iter().enumerate() {
-        store(&shard, RING + 8 * (committed % WORDS as u64), &submission);
+        store(&lane, RING + 8 * (committed % WORDS as u64), &submission);
         committed = committed.wrapping_add(words);
-        store(&shard, COMMITTED, &[committed]);
+        store(&lane, COMMITTED, &[committed]);
         rig.settle();
         assert_eq!(rig.sequencer.statistics().malformed, index as u64 + 1, "{what}");
     }
-    let mut publisher = RemotePublisher::attach(&shard.shard, ID).unwrap();
+    port.close();
+    let mut publisher = rig.connect(&mut port);
     publisher.offer(NOTICE, &notice(3, 40), START).unwrap();
     publisher.finish();
     rig.ring.request_stop();
@@ -194,7 +193,8 @@ proptest! {
             1..12,
         ),
     ) {
-        let (shard, mut rig) = place("bytes");
+        let (mut port, mut rig) = place();
+        let lane = File::from(rig.open(&mut port));
         let mut committed = 0_u64;
         for (words, by) in rounds {
             // Lengths that are often right, templates that are sometimes known.
@@ -207,14 +207,15 @@ proptest! {
                 .collect();
             for (index, word) in words.iter().enumerate() {
                 let at = committed.wrapping_add(index as u64) % WORDS as u64;
-                store(&shard, RING + 8 * at, &[*word]);
+                store(&lane, RING + 8 * at, &[*word]);
             }
             committed = committed.wrapping_add(by);
-            store(&shard, COMMITTED, &[committed]);
+            store(&lane, COMMITTED, &[committed]);
             rig.settle();
             rig.flush();
         }
-        let mut publisher = RemotePublisher::attach(&shard.shard, ID).unwrap();
+        port.close();
+        let mut publisher = rig.connect(&mut port);
         rig.settle();
         rig.flush();
         publisher.continue_after(publisher.next_sequence() + 10);

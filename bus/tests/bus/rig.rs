@@ -3,11 +3,11 @@
 #![allow(dead_code)]
 
 use std::collections::VecDeque;
-use std::path::{Path, PathBuf};
+use std::os::fd::OwnedFd;
 use stele_bus::bounds::RING_LENGTH_MIN;
 use stele_bus::{
-    Agent, BusDirectory, FoundBus, JournalReader, LogRing, ManualClock, Publisher, Refusal, RingOptions,
-    RingParts, SealMark, Sequencer, SequencerStart, ShardDirectory, Timers,
+    Agent, JournalReader, Liveness, LogRing, ManualClock, PortError, Publisher, Refusal, RemotePort,
+    RemotePublisher, RingOptions, RingParts, RingView, SealMark, Sequencer, SequencerStart, Timers,
 };
 use stele_risk::{Risk, RiskLimits, SequencedEvent};
 use stele_wire::bounds::FRAME_LENGTH_MAX;
@@ -87,6 +87,43 @@ impl Rig {
     fn made(risk: Risk, timers: Timers) -> Self {
         let options = RingOptions { capacity: RING_LENGTH_MIN, huge_pages: false };
         Self::around(LogRing::create(&options, start().position).unwrap(), risk, timers)
+    }
+
+    /// A rig on a ring in shared memory.
+    pub(crate) fn shared() -> Self {
+        Self::shared_with(RiskLimits::default())
+    }
+
+    pub(crate) fn shared_with(limits: RiskLimits) -> Self {
+        let options = RingOptions { capacity: RING_LENGTH_MIN, huge_pages: false };
+        let parts = LogRing::create_shared(&options, start().position).unwrap();
+        Self::over(parts, RiskLimits { has_sealer: true, ..limits })
+    }
+
+    /// The memory of the ring, as another process gets it.
+    pub(crate) fn memory(&self) -> OwnedFd {
+        self.ring.descriptor().expect("the ring is shared").try_clone_to_owned().unwrap()
+    }
+
+    /// The ring through another mapping, as in another process.
+    pub(crate) fn view(&self) -> RingView {
+        RingView::attach(self.memory(), Liveness::Process).unwrap()
+    }
+
+    /// The memory of a new lane, once what the publisher before committed is taken.
+    pub(crate) fn open(&mut self, port: &mut RemotePort) -> OwnedFd {
+        loop {
+            match port.open() {
+                Err(PortError::Busy) => self.cycle(),
+                opened => return opened.unwrap(),
+            };
+        }
+    }
+
+    /// Connects a publisher, as another process does.
+    pub(crate) fn connect(&mut self, port: &mut RemotePort) -> RemotePublisher {
+        let lane = self.open(port);
+        RemotePublisher::attach(self.view(), lane).unwrap()
     }
 
     /// A rig on a ring that begins at the position of [`start`].
@@ -176,57 +213,6 @@ impl Rig {
         };
         let events = frames.filter(|frame| !frame.is_padding() && !is_note(frame.template_id()));
         events.map(|frame| (frame.template_id(), frame.body().to_vec())).collect()
-    }
-}
-
-/// A new folder under /dev/shm, removed when this is dropped.
-pub(crate) struct Folder {
-    pub(crate) path: PathBuf,
-}
-
-/// The directory of a new bus, removed when this is dropped.
-pub(crate) struct Shard {
-    folder: Folder,
-    _directory: BusDirectory,
-    pub(crate) shard: ShardDirectory,
-}
-
-impl Shard {
-    pub(crate) fn new(test: &str) -> Self {
-        let folder = Folder::new(test);
-        let directory = BusDirectory::create_in(&folder.path, "test").unwrap();
-        let shard = directory.shard(0).unwrap();
-        Self { folder, _directory: directory, shard }
-    }
-
-    /// The root in which another process finds it with `Shard::find`.
-    pub(crate) fn root(&self) -> &Path {
-        &self.folder.path
-    }
-
-    pub(crate) fn find(root: &Path) -> ShardDirectory {
-        FoundBus::find_in(root, Some("test")).unwrap().shards().unwrap().remove(0)
-    }
-
-    /// A rig on a ring in the directory.
-    pub(crate) fn rig(&self) -> Rig {
-        let options = RingOptions { capacity: RING_LENGTH_MIN, huge_pages: false };
-        let parts = LogRing::create_at(&self.shard.ring(), &options, start().position).unwrap();
-        Rig::over(parts, RiskLimits { has_sealer: true, ..RiskLimits::default() })
-    }
-}
-
-impl Folder {
-    pub(crate) fn new(test: &str) -> Self {
-        let path = PathBuf::from(format!("/dev/shm/stele-test-{test}-{}", std::process::id()));
-        std::fs::create_dir(&path).unwrap();
-        Self { path }
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.path);
     }
 }
 

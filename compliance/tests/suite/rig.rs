@@ -178,6 +178,7 @@ impl Rig {
             instrument: U32::new(1),
             account: U32::new(1),
             strategy: U16::new(1),
+            client_order_id: self.sequencer.next_sequence().0.into(),
             order_type: OrderType::LIMIT,
             side: Side::BUY,
             quantity: U64::new(quantity.0),

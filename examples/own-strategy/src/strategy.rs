@@ -45,6 +45,11 @@ impl Strategy for Imbalance {
         }
     }
 
+    fn set_parameters(&mut self, parameters: &Parameters) -> Result<(), ParameterError> {
+        *self = Self::new(parameters);
+        Ok(())
+    }
+
     fn snapshot(&self, _: &mut Vec<u8>) {}
 
     fn restore(&mut self, _: &[u8]) -> Result<(), RestoreError> {

@@ -163,6 +163,10 @@ pub(super) const EXAMPLES: &[(&str, &[Example])] = &[
                 "stele kill-switch --account 1 --by 12",
                 "Reject every new order of an account and cancel its open orders.",
             ),
+            example(
+                "stele kill-switch --account 1 --by 12 --wait",
+                "The same, and return when none of its orders works, with what became of each.",
+            ),
             example("stele kill-switch --account 1 --by 12 --release", "Let the account trade again."),
             example(
                 "stele kill-switch --all --by 12 --trail trail",
@@ -186,6 +190,48 @@ pub(super) const EXAMPLES: &[(&str, &[Example])] = &[
                 "Remove a limit from the next run on, when the bus is not running.",
             ),
         ],
+    ),
+    (
+        "limit propose",
+        &[example(
+            "stele limit propose notional 6000000000000 --by 12 --reason \"more capital\"",
+            "Propose a maximum value of an order; it is not in force yet.",
+        )],
+    ),
+    (
+        "limit approve",
+        &[example(
+            "stele limit approve PROPOSAL --by 7 --trail trail",
+            "Approve a limit as another person; PROPOSAL is the number that `limit propose` printed.",
+        )],
+    ),
+    (
+        "strategy pause",
+        &[example(
+            "stele strategy pause dip-buyer --by 12 --reason \"news\"",
+            "Let a running strategy send no more orders.",
+        )],
+    ),
+    (
+        "strategy resume",
+        &[example(
+            "stele strategy resume 1 --by 12 --reason \"checked\" --trail trail",
+            "Let a paused strategy send orders from the next run on, when the bus is not running.",
+        )],
+    ),
+    (
+        "strategy set",
+        &[example(
+            "stele strategy set ma-cross fast=4 slow=16 --by 12 --reason \"a quicker market\"",
+            "Change two parameters of a running strategy.",
+        )],
+    ),
+    (
+        "order cancel",
+        &[example(
+            "stele order cancel 184467 --by 12 --reason \"a wrong price\"",
+            "Cancel the order that is event 184467 of the log.",
+        )],
     ),
     (
         "snapshot",

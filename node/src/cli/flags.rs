@@ -47,7 +47,7 @@ pub(crate) struct ActArgs {
 }
 
 /// The people who make and approve a change.
-#[derive(Args, Debug)]
+#[derive(Args, Debug, Clone)]
 pub(crate) struct PeopleArgs {
     /// Who makes the change, by party number
     #[arg(long, value_name = "ID")]

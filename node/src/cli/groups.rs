@@ -31,7 +31,18 @@ pub(super) const GROUPS: &[Group] = &[
     },
     Group {
         title: "For operators",
-        commands: &["config", "top", "attach", "kill-switch", "limit", "snapshot", "archive", "repair"],
+        commands: &[
+            "config",
+            "top",
+            "attach",
+            "kill-switch",
+            "limit",
+            "strategy",
+            "order",
+            "snapshot",
+            "archive",
+            "repair",
+        ],
     },
     Group {
         title: "For compliance officers",

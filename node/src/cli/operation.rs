@@ -1,12 +1,13 @@
 //! Arguments of the commands for operators.
 
 use super::flags::{AccessArgs, ActArgs, OutputArgs, PeopleArgs};
+use super::operator::{LimitApproveArgs, LimitProposeArgs};
 use clap::{Args, Subcommand};
 use std::path::PathBuf;
 
 #[derive(Args, Debug)]
 pub(crate) struct TopArgs {
-    /// Name of the bus; not needed if only one is running
+    /// Name of the bus, or path of its socket; not needed if only one is running
     pub(crate) name: Option<String>,
     /// Print the figures once as text and exit
     #[arg(long, conflicts_with = "json")]
@@ -17,8 +18,8 @@ pub(crate) struct TopArgs {
 
 #[derive(Args, Debug)]
 pub(crate) struct AttachArgs {
-    /// Name of the bus, set by `name` in [bus] or else by its trail's directory; not needed if only one is
-    /// running
+    /// Name of the bus, set by `name` in [bus] or else by its trail's directory, or path of its socket; not
+    /// needed if only one is running
     pub(crate) name: Option<String>,
     /// Shard, if the bus has several
     #[arg(long, value_name = "ID")]
@@ -27,7 +28,7 @@ pub(crate) struct AttachArgs {
     #[arg(long, value_name = "SEQUENCE", conflicts_with = "lossy")]
     #[arg(value_parser = clap::value_parser!(u64).range(1..))]
     pub(crate) from: Option<u64>,
-    /// Read only from the shared-memory ring, and report events that were overwritten before they could be
+    /// Read only from the ring in memory, and report events that were overwritten before they could be
     /// read; without it, those events are read from the trail
     #[arg(long)]
     pub(crate) lossy: bool,
@@ -47,6 +48,10 @@ pub(crate) struct KillSwitchArgs {
     /// Release the kill switch; cancelled orders stay cancelled
     #[arg(long)]
     pub(crate) release: bool,
+    /// Wait until no order in the scope may still be executed, and print what became of each; exit code 1
+    /// when interrupted before that
+    #[arg(long, conflicts_with_all = ["release", "trail"])]
+    pub(crate) wait: bool,
     #[command(flatten)]
     pub(crate) change: ChangeArgs,
 }
@@ -61,6 +66,10 @@ pub(crate) struct LimitArgs {
 pub(crate) enum LimitCommand {
     /// Set or remove a limit, from the next order on
     Set(LimitSetArgs),
+    /// Propose a limit, which is in force when another person approves it
+    Propose(LimitProposeArgs),
+    /// Approve a proposed limit, from the next order on
+    Approve(LimitApproveArgs),
 }
 
 #[derive(Args, Debug)]
@@ -95,14 +104,14 @@ pub(crate) struct ScopeArgs {
 }
 
 /// Who changes a control, why, and on which bus or trail.
-#[derive(Args, Debug)]
+#[derive(Args, Debug, Clone)]
 pub(crate) struct ChangeArgs {
     #[command(flatten)]
     pub(crate) people: PeopleArgs,
-    /// Reason; for a kill switch, recorded on the trail
+    /// Reason, recorded on the trail where the event has a text
     #[arg(long, value_name = "TEXT", default_value = "", hide_default_value = true)]
     pub(crate) reason: String,
-    /// Name of the running bus, if there are several
+    /// Name of the running bus, or path of its socket, if there are several
     #[arg(long, value_name = "NAME", conflicts_with = "trail")]
     pub(crate) bus: Option<String>,
     /// Shard of the bus; without it, all of them

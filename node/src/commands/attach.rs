@@ -1,18 +1,17 @@
 //! `stele attach`: prints the live log of a bus in another process, one event per line, including lost events
 //! and the end of the writer.
 
-use crate::access::{Access, AccessRecord, Form, record};
+use crate::access::{Access, Form, record_on};
 use crate::cli::AttachArgs;
 use crate::event_text::{push_json_frame, push_line};
 use crate::failure::Failure;
 use crate::notices::say;
+use crate::running_bus::{self, BusShard};
 use crate::signals::StopRequest;
 use std::fmt::Write as _;
 use std::io::{self, BufWriter, Write as _};
 use std::time::{Duration, Instant};
-use stele_bus::{
-    AttachError, Event, FoundBus, LossyConsumer, Observed, RingView, ShardDirectory, WriterState,
-};
+use stele_bus::{Event, LossyConsumer, Observed, RingView, WriterState};
 use stele_journal::{CatchUp, TrailError};
 use stele_wire::Sequence;
 use stele_wire::messages::AccessKind;
@@ -20,11 +19,11 @@ use stele_wire::messages::AccessKind;
 /// Prints events until the writer ends, or until interrupted. A pipe closed by its reader is not an error.
 pub(crate) fn attach(args: &AttachArgs) -> Result<(), Failure> {
     let stop = StopRequest::listen()?;
-    let bus = FoundBus::find(args.name.as_deref()).map_err(Failure::environment)?;
-    let shard = shard(&bus, args.shard)?;
-    let ring = ring(&shard, &stop)?;
-    let head = record_access(&shard, args)?;
-    let mut source = EventSource::open(&shard, &ring, args)?;
+    let door = running_bus::find(args.name.as_deref())?;
+    let shard = shard(running_bus::shards(&door), &door.welcome().bus, args.shard)?;
+    let ring = shard.ring()?;
+    let head = record_access(&shard, &ring, args)?;
+    let mut source = EventSource::open(&shard, &ring, args);
     let mut out = BufWriter::with_capacity(1 << 16, io::stdout().lock());
     if let Err(error) = out.write_all(head.as_bytes()) {
         return super::ended_by_reader(Err(error));
@@ -37,62 +36,27 @@ pub(crate) fn attach(args: &AttachArgs) -> Result<(), Failure> {
 }
 
 /// Returns the shard with this number, or the only one.
-fn shard(bus: &FoundBus, number: Option<u32>) -> Result<ShardDirectory, Failure> {
-    let mut shards = bus.shards().map_err(Failure::environment)?;
+fn shard(mut shards: Vec<BusShard>, bus: &str, number: Option<u32>) -> Result<BusShard, Failure> {
     let numbers: Vec<String> = shards.iter().map(|shard| shard.number().to_string()).collect();
     let found = match number {
         Some(number) => shards.iter().position(|shard| shard.number() == number),
         None => (shards.len() == 1).then_some(0),
     };
     let choose = || {
-        let what = format!("bus {} has several shards: {}", bus.name(), numbers.join(", "));
+        let what = format!("bus {bus} has several shards: {}", numbers.join(", "));
         Failure::usage(what).help("choose one with --shard ID")
     };
     found.map(|index| shards.swap_remove(index)).ok_or_else(choose)
 }
 
 /// Records the access, and returns the text that the output starts with.
-fn record_access(shard: &ShardDirectory, args: &AttachArgs) -> Result<String, Failure> {
+fn record_access(shard: &BusShard, ring: &RingView, args: &AttachArgs) -> Result<String, Failure> {
     let form = if args.output.json { Form::Json } else { Form::Text };
-    if args.access.unlogged {
-        return Ok(AccessRecord::none().stream_notice(form));
-    }
-    let trail = shard.trail().ok_or_else(|| {
-        Failure::environment(format!("shard {} does not report the directory of its trail", shard.number()))
-            .help("stop the run and restart it with this version of the program")
-    })?;
-    let access = Access { trail: &trail, kind: AccessKind::DUMP, from: args.from.unwrap_or(0), to: 0 };
-    let since = Instant::now();
-    let reader = loop {
-        match super::open_trail(&trail) {
-            // The bus is still creating its first segment.
-            Err(_) if since.elapsed() < PATIENCE => std::thread::sleep(NAP),
-            opened => break opened?,
-        }
-    };
-    Ok(record(&args.access, &access, &reader)?.stream_notice(form))
+    let access = Access { trail: shard.trail(), kind: AccessKind::DUMP, from: args.from.unwrap_or(0), to: 0 };
+    let identity = ring.identity().expect("a ring that is attached has its identity");
+    Ok(record_on(&args.access, &access, identity, Some(shard))?.stream_notice(form))
 }
 
-/// Maps the ring, and waits for one that is still being created.
-fn ring(shard: &ShardDirectory, stop: &StopRequest) -> Result<RingView, Failure> {
-    let since = Instant::now();
-    loop {
-        match RingView::attach(&shard.ring()) {
-            Err(AttachError::NotReady(_)) if since.elapsed() < PATIENCE && !stop.is_asked() => {
-                std::thread::sleep(NAP);
-            }
-            attached => {
-                return attached.map_err(|error| {
-                    Failure::environment(error)
-                        .help("a run without enough space in /dev/shm shares no ring, and prints a notice about it when it starts")
-                });
-            }
-        }
-    }
-}
-
-/// How long the creation of a ring may take: a run recovers its trail before it publishes.
-const PATIENCE: Duration = Duration::from_secs(30);
 /// The pause between two polls that found nothing.
 const NAP: Duration = Duration::from_millis(2);
 /// How often the state of the writer's process is checked.
@@ -110,21 +74,16 @@ enum EventSource {
 }
 
 impl EventSource {
-    fn open(shard: &ShardDirectory, ring: &RingView, args: &AttachArgs) -> Result<Self, Failure> {
+    /// The trail is read through the door, so that it needs no access to the trail's directory.
+    fn open(shard: &BusShard, ring: &RingView, args: &AttachArgs) -> Self {
         if args.lossy {
-            return Ok(Self::Lossy(LossyConsumer::join(ring)));
+            return Self::Lossy(LossyConsumer::join(ring));
         }
-        let trail = shard.trail().ok_or_else(|| {
-            Failure::environment(format!(
-                "shard {} does not report the directory of its trail",
-                shard.number()
-            ))
-            .help("--lossy reads only the ring")
-        })?;
-        Ok(Self::CatchUp(Box::new(match args.from {
-            Some(from) => CatchUp::from(ring, &trail, Sequence(from)),
-            None => CatchUp::join(ring, &trail),
-        })))
+        let trail = shard.door.trail(shard.number());
+        Self::CatchUp(Box::new(match args.from {
+            Some(from) => CatchUp::from_over(ring, trail, Sequence(from)),
+            None => CatchUp::join_over(ring, trail),
+        }))
     }
 
     fn poll(&mut self, printer: &mut Printer<impl io::Write>) -> Result<usize, TrailError> {
@@ -177,7 +136,8 @@ fn ended(state: WriterState, ring: &RingView) -> Result<(), Failure> {
             Err(Failure::environment(format!("the bus failed{why}")).help(durable))
         }
         WriterState::Dead(process) => {
-            Err(Failure::environment(format!("the bus died: {process} no longer exists")).help(durable))
+            let what = format!("the bus died: {process} has ended the connection");
+            Err(Failure::environment(what).help(durable))
         }
     }
 }

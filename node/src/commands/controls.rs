@@ -1,42 +1,68 @@
 //! `stele kill-switch` and `stele limit set`: changes to the controls on orders, recorded as events.
 //!
-//! On a running bus, a change is submitted through its own ring in shared memory, and the log is read until
-//! the outcome is on it: the event itself, durable, or the `RiskDecision` that refused it. On a stopped
-//! trail, the command writes the event itself, and the next session applies it.
+//! On a running bus, a change is submitted through its door, which answers with the outcome: the event
+//! itself, durable, or the `RiskDecision` that refused it. On a stopped trail, the command writes the event
+//! itself, and the next session applies it.
 
+use super::kill_switch_wait::{self, Engaged};
 use crate::act::{Act, Purpose};
 use crate::cli::{ChangeArgs, KillSwitchArgs, LimitArgs, LimitCommand, LimitSetArgs, ScopeArgs};
 use crate::failure::Failure;
-use crate::numbering::publishers;
 use crate::people::different_people;
-use crate::submission;
+use crate::running_bus::{self, BusShard, Made};
+use crate::signals::StopRequest;
 use serde::Serialize;
-use stele_bus::{FoundBus, RemotePublisher, ShardDirectory};
+use stele_door::DoorClient;
+use stele_strategies::Registry;
+use stele_wire::Sequence;
 use stele_wire::bounds::BODY_LENGTH_MAX;
-use stele_wire::codec::{Message, Writer};
-use stele_wire::messages::{CancelScope, Check, EndReason, KillSwitch, RiskDecision, RiskLimit, SwitchState};
+use stele_wire::codec::{Message, WriteError, Writer};
+use stele_wire::messages::{CancelScope, Check, EndReason, KillSwitch, RiskLimit, SwitchState};
 use zerocopy::little_endian::{I64, U16, U32};
 
 /// A change of a control, encoded for submission.
-struct Change {
+pub(super) struct Change<'a> {
     template_id: u16,
     body: Vec<u8>,
-    by: u32,
-    approved_by: u32,
-    check: Check,
+    /// The texts after the block, in the order of the schema.
+    texts: Vec<&'a str>,
 }
 
 /// A change that took effect on one shard or trail.
 #[derive(Serialize)]
 struct Entered {
     shard: Option<u32>,
-    /// The sequence of its event; none if the event was accepted but overwritten before it could be read.
-    sequence: Option<u64>,
+    /// The sequence of its event.
+    sequence: u64,
 }
 
+/// Where a change took effect, and who made it.
 #[derive(Serialize)]
-struct EnteredReport {
+pub(super) struct Entries {
     entered: Vec<Entered>,
+    #[serde(flatten)]
+    made: Made,
+}
+
+impl Entries {
+    /// The sequence of its event on the first of the logs.
+    pub(super) fn sequence(&self) -> u64 {
+        self.entered[0].sequence
+    }
+
+    /// A line for each log, and one about the person with the number `by`.
+    pub(super) fn page(&self, what: &str, by: u32) -> String {
+        let line = |entered: &Entered| {
+            let shard = entered.shard.map_or(String::new(), |shard| format!(" on shard {shard}"));
+            format!("{what}{shard}: durable at sequence {}\n", entered.sequence)
+        };
+        self.entered.iter().map(line).collect::<String>() + &self.made.line(by)
+    }
+
+    /// Adds the logs of another change of the same person.
+    pub(super) fn extend(&mut self, other: Self) {
+        self.entered.extend(other.entered);
+    }
 }
 
 /// Engages or releases a kill switch.
@@ -57,28 +83,34 @@ pub(crate) fn kill_switch(args: &KillSwitchArgs) -> Result<(), Failure> {
         ..KillSwitch::NULL
     };
     let what = if args.release { "released" } else { "engaged" };
-    let change = Change::new(&switch, Some(&change.reason), change, Check::KILL_SWITCH)?;
+    let change = Change::new(&switch, &[&change.reason])?;
+    // Before the switch is submitted: a signal from then on ends the wait, not the command.
+    let stop = args.wait.then(StopRequest::listen).transpose()?;
     let entered = enter(&args.change, &change, &switch, "stele kill-switch")?;
-    print_entered(&args.change, entered, what)
+    let Some(stop) = stop else { return print_entered(&args.change, entered, what) };
+    let (shards, _) = shards(&args.change)?;
+    let killed = shards.iter().zip(&entered.entered).map(|(shard, entered)| {
+        let engaged = Engaged { scope, id, sequence: Sequence(entered.sequence) };
+        kill_switch_wait::wait(shard, &engaged, &stop)
+    });
+    let killed = killed.collect::<Result<Vec<_>, _>>()?;
+    kill_switch_wait::print(&entered, killed, what, args)
 }
 
-/// Sets or removes a limit.
-pub(crate) fn limit(args: &LimitArgs) -> Result<(), Failure> {
-    let LimitCommand::Set(args) = &args.command;
-    set(args)
+/// Sets, removes, proposes or approves a limit.
+pub(crate) fn limit(args: &LimitArgs, strategies: &Registry) -> Result<(), Failure> {
+    match &args.command {
+        LimitCommand::Set(args) => set(args),
+        LimitCommand::Propose(args) => super::proposals::propose(args, strategies),
+        LimitCommand::Approve(args) => super::proposals::approve(args, strategies),
+    }
 }
 
 fn set(args: &LimitSetArgs) -> Result<(), Failure> {
     let change = &args.change;
     different_people(change.people.by, change.people.approved_by)?;
     let (scope, id, instrument) = scope(&args.scope, true)?;
-    let limit = match args.limit.as_str() {
-        "none" => RiskLimit::NULL.limit,
-        number => I64::new(number.parse().ok().filter(|limit| *limit >= 0).ok_or_else(|| {
-            Failure::usage(format!("`{number}` is not a limit"))
-                .help("give a whole number of at least 0, or `none`")
-        })?),
-    };
+    let limit = value(&args.limit)?;
     let block = RiskLimit {
         scope_id: U32::new(id),
         instrument: U32::new(instrument),
@@ -89,13 +121,24 @@ fn set(args: &LimitSetArgs) -> Result<(), Failure> {
         limit,
         ..RiskLimit::NULL
     };
-    let change = Change::new(&block, None, change, block.check)?;
+    let change = Change::new(&block, &[])?;
     let entered = enter(&args.change, &change, &block, "stele limit set")?;
     print_entered(&args.change, entered, "set")
 }
 
+/// Returns the value of a limit; the null value removes it.
+pub(super) fn value(text: &str) -> Result<I64, Failure> {
+    match text {
+        "none" => Ok(RiskLimit::NULL.limit),
+        number => number.parse().ok().filter(|limit| *limit >= 0).map(I64::new).ok_or_else(|| {
+            Failure::usage(format!("`{number}` is not a limit"))
+                .help("give a whole number of at least 0, or `none`")
+        }),
+    }
+}
+
 /// Returns the scope, its id, and the instrument that a limit also depends on (0 for none).
-fn scope(args: &ScopeArgs, with_pairs: bool) -> Result<(CancelScope, u32, u32), Failure> {
+pub(super) fn scope(args: &ScopeArgs, with_pairs: bool) -> Result<(CancelScope, u32, u32), Failure> {
     let ScopeArgs { account, algorithm, instrument, strategy } = args;
     let named = [
         (CancelScope::ACCOUNT, account),
@@ -117,7 +160,7 @@ fn scope(args: &ScopeArgs, with_pairs: bool) -> Result<(CancelScope, u32, u32), 
 }
 
 /// Returns the check with this name in kebab case.
-fn check(name: &str) -> Result<Check, Failure> {
+pub(super) fn check(name: &str) -> Result<Check, Failure> {
     let with_limits = (Check::ORDER_QUANTITY.0..=Check::SELF_MATCH.0).map(Check);
     let kebab = |check: Check| {
         let mut name = String::new();
@@ -137,97 +180,84 @@ fn check(name: &str) -> Result<Check, Failure> {
     })
 }
 
-impl Change {
-    fn new<M: Message>(
-        block: &M,
-        text: Option<&str>,
-        args: &ChangeArgs,
-        check: Check,
-    ) -> Result<Self, Failure> {
+impl<'a> Change<'a> {
+    /// Encodes a change: its block, and the texts after it.
+    pub(super) fn new<M: Message>(block: &M, texts: &[&'a str]) -> Result<Self, Failure> {
         let mut buffer = vec![0; BODY_LENGTH_MAX];
         let mut writer = Writer::new(&mut buffer);
-        let written = writer.block(block).and_then(|()| match text {
-            Some(text) => writer.data::<U16>(text.as_bytes()),
-            None => Ok(()),
-        });
+        let written = writer.block(block).and_then(|()| write_texts(texts, &mut writer));
         written.map_err(|error| Failure::usage(format!("the reason is too long for an event: {error}")))?;
         let body = writer.finish().to_vec();
-        let approved_by = args.people.approved_by.unwrap_or(0);
-        Ok(Self { template_id: M::TEMPLATE_ID, body, by: args.people.by, approved_by, check })
+        Ok(Self { template_id: M::TEMPLATE_ID, body, texts: texts.to_vec() })
     }
 
-    /// Whether this decision refuses the change.
-    fn is_refused_by(&self, decision: &RiskDecision) -> bool {
-        let people = (decision.verified_by.get(), decision.authorised_by.get());
-        people == (self.by, self.approved_by) && [self.check, Check::MALFORMED].contains(&decision.check)
+    /// The body of the event.
+    pub(super) fn body(&self) -> &[u8] {
+        &self.body
     }
 }
 
-fn enter<M: Message>(
+fn write_texts(texts: &[&str], writer: &mut Writer<'_>) -> Result<(), WriteError> {
+    texts.iter().try_for_each(|text| writer.data::<U16>(text.as_bytes()))
+}
+
+/// Logs the change on each chosen shard of the running bus, or on the stopped trail, and waits until it is
+/// durable.
+///
+/// # Errors
+/// [`Failure`]: the change was refused, or there is no such bus, shard or trail.
+pub(super) fn enter<M: Message>(
     args: &ChangeArgs,
-    change: &Change,
+    change: &Change<'_>,
     block: &M,
     command: &str,
-) -> Result<Vec<Entered>, Failure> {
+) -> Result<Entries, Failure> {
     let Some(trail) = &args.trail else { return enter_live(args, change) };
     let purpose = Purpose { command, reason: &args.reason, ..Purpose::default() };
     let mut act = Act::begin(trail, &purpose)?;
-    let with_text = M::TEMPLATE_ID == KillSwitch::TEMPLATE_ID;
-    let sequence = act.enter(block, |writer| match with_text {
-        true => writer.data::<U16>(args.reason.as_bytes()),
-        false => Ok(()),
-    })?;
+    let sequence = act.enter(block, |writer| write_texts(&change.texts, writer))?;
     act.end(EndReason::FINISHED, "")?;
-    Ok(vec![Entered { shard: None, sequence: Some(sequence.0) }])
+    let entered = vec![Entered { shard: None, sequence: sequence.0 }];
+    Ok(Entries { entered, made: Made::on_a_trail() })
 }
 
-fn enter_live(args: &ChangeArgs, change: &Change) -> Result<Vec<Entered>, Failure> {
-    let bus = FoundBus::find(args.bus.as_deref()).map_err(|error| {
-        Failure::environment(error).help("to change a stopped trail instead, give --trail DIR")
+fn enter_live(args: &ChangeArgs, change: &Change<'_>) -> Result<Entries, Failure> {
+    let (shards, made) = shards(args)?;
+    let entered = shards.iter().map(|shard| submit(shard, change)).collect::<Result<_, Failure>>()?;
+    Ok(Entries { entered, made })
+}
+
+/// Returns the chosen shards of the running bus, at least one, and who asks.
+///
+/// # Errors
+/// [`Failure`]: there is no such bus or shard.
+pub(super) fn shards(args: &ChangeArgs) -> Result<(Vec<BusShard>, Made), Failure> {
+    let door = DoorClient::find(args.bus.as_deref()).map_err(|error| {
+        running_bus::failed(error).help("to change a stopped trail instead, give --trail DIR")
     })?;
-    let shards = bus.shards().map_err(Failure::environment)?;
-    let chosen: Vec<&ShardDirectory> =
-        shards.iter().filter(|shard| args.shard.is_none_or(|number| number == shard.number())).collect();
+    let shards = running_bus::shards(&door);
+    let numbers: Vec<String> = shards.iter().map(|shard| shard.number().to_string()).collect();
+    let is_chosen = |shard: &BusShard| args.shard.is_none_or(|number| number == shard.number());
+    let chosen: Vec<BusShard> = shards.into_iter().filter(is_chosen).collect();
     if chosen.is_empty() {
-        let numbers: Vec<String> = shards.iter().map(|shard| shard.number().to_string()).collect();
-        return Err(Failure::usage(format!("bus {} has no shard with this number", bus.name()))
+        return Err(Failure::usage(format!("bus {} has no shard with this number", door.welcome().bus))
             .help(format!("available: {}", numbers.join(", "))));
     }
-    chosen.into_iter().map(|shard| submit(shard, change)).collect()
+    Ok((chosen, Made::through(&door)))
 }
 
-/// Submits the change to one shard and reads its log until the outcome is on it.
-fn submit(shard: &ShardDirectory, change: &Change) -> Result<Entered, Failure> {
-    let publisher = RemotePublisher::attach(shard, publishers::CONTROLS).map_err(Failure::environment)?;
-    let (mut sequence, mut refused) = (None, None);
-    submission::submit(publisher, shard.number(), change.template_id, &change.body, |event| {
-        let frame = event.frame();
-        if frame.template_id() == change.template_id && event.body().starts_with(&change.body) {
-            sequence = Some(event.sequence().0);
-        }
-        if let Some(decision) = frame.message::<RiskDecision>().filter(|it| change.is_refused_by(it)) {
-            refused = Some((decision.limit.get(), decision.value.get()));
-        }
+/// Submits the change to one shard.
+fn submit(shard: &BusShard, change: &Change<'_>) -> Result<Entered, Failure> {
+    let sequence = shard.submit(change.template_id, &change.body).map_err(|failure| {
+        failure
+            .help("if [risk] four_eyes is set, a change needs two different people: --by and --approved-by")
     })?;
-    match (sequence, refused) {
-        (None, Some((asked, in_force))) => Err(Failure::not_so(format!(
-            "shard {} refused the change: {asked} was requested, {in_force} is in force",
-            shard.number()
-        ))
-        .help("if [risk] four_eyes is set, a change needs two different people: --by and --approved-by")),
-        _ => Ok(Entered { shard: Some(shard.number()), sequence }),
-    }
+    Ok(Entered { shard: Some(shard.number()), sequence })
 }
 
-fn print_entered(args: &ChangeArgs, entered: Vec<Entered>, what: &str) -> Result<(), Failure> {
+fn print_entered(args: &ChangeArgs, entries: Entries, what: &str) -> Result<(), Failure> {
     if args.output.json {
-        return super::print_json(&EnteredReport { entered });
+        return super::print_json(&entries);
     }
-    let line = |entered: &Entered| {
-        let shard = entered.shard.map_or(String::new(), |shard| format!(" on shard {shard}"));
-        let place =
-            entered.sequence.map_or("durable".into(), |sequence| format!("durable at sequence {sequence}"));
-        format!("{what}{shard}: {place}\n")
-    };
-    super::print_page(&entered.iter().map(line).collect::<String>())
+    super::print_page(&entries.page(what, args.people.by))
 }

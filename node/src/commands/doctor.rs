@@ -7,7 +7,7 @@ use crate::doctor::{AtRest, Finding, HotThread, Machine, Setup, examine, page};
 use crate::failure::Failure;
 use crate::layout::{Layout, allowed_cpus, disk_cpus};
 use crate::trails::shard_trails;
-use rustix::fs::{Mode, OFlags, major, minor, open, stat, statvfs};
+use rustix::fs::{Mode, OFlags, major, minor, open, stat};
 use serde::Serialize;
 use std::path::{Path, PathBuf};
 
@@ -44,7 +44,7 @@ pub(crate) fn doctor(args: &DoctorArgs) -> Result<(), Failure> {
         io_uring_refused: stele_journal::uring_refusal().map(|error| error.to_string()),
         direct_refused: direct_refusal(&folder),
         at_rest: AtRest::of(&trails_of(&config.trail.dir)),
-        shared_free: statvfs("/dev/shm").ok().map(|stat| stat.f_bavail.saturating_mul(stat.f_frsize)),
+        socket: crate::door::usable(&config),
         clock: stele_bus::clock_sync::kernel_clock(),
     };
     let findings = examine(&Machine::this(), &setup);

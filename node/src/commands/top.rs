@@ -4,6 +4,7 @@ use super::{print_json, print_page};
 use crate::bus_stats::{BusStats, CounterSample};
 use crate::cli::TopArgs;
 use crate::failure::Failure;
+use crate::running_bus;
 use crate::screen::lines;
 use ratatui::crossterm::event::{Event, KeyCode, KeyEventKind, KeyModifiers, poll, read};
 use ratatui::layout::{Constraint, Layout, Rect};
@@ -14,20 +15,16 @@ use std::io::{IsTerminal as _, stdout};
 use std::thread::sleep;
 use std::time::Duration;
 use stele_bus::counters::{CounterReader, CounterWriterState};
-use stele_bus::{Clock as _, FoundBus, UtcClock};
+use stele_bus::{Clock as _, UtcClock};
 
 /// The time between two updates.
 const INTERVAL: Duration = Duration::from_millis(250);
 
 /// Shows the bus until it ends or `q` is pressed; with `--once` or `--json`, prints its figures once.
 pub(crate) fn top(args: &TopArgs) -> Result<(), Failure> {
-    let bus = FoundBus::find(args.name.as_deref()).map_err(Failure::environment)?;
-    let path = bus.counters();
-    let reader = CounterReader::open(&path).map_err(|error| {
-        Failure::environment(format!("{}: {error}", path.display()))
-            .help("use the version of `stele` that runs the bus")
-    })?;
-    let mut watch = Watch { name: bus.name().into(), reader, clock: UtcClock::new(), last: None };
+    let door = running_bus::find(args.name.as_deref())?;
+    let reader = door.counters().map_err(running_bus::failed)?;
+    let mut watch = Watch { name: door.welcome().bus.clone(), reader, clock: UtcClock::new(), last: None };
     if args.output.json || args.once {
         watch.look();
         sleep(INTERVAL);
@@ -209,6 +206,24 @@ mod tests {
         let view = watch.look();
         assert_eq!((view.shards[0].latencies[0].count, view.shards[0].latencies[0].p50), (0, None));
         assert_eq!((view.shards[0].timers, view.shards[0].events_per_second), (5, 0.0));
+    }
+
+    #[test]
+    fn a_paused_strategy_is_shown_with_the_orders_that_it_did_not_send() {
+        let (counters, mut watch) = watched();
+        let of_strategy = |id, name, is_paused, suppressed| {
+            let labels = CounterLabels::named(0, id, name);
+            counters.register(table::STRATEGY_PAUSED, labels).unwrap().set(is_paused);
+            counters.register(table::ORDERS_SUPPRESSED, labels).unwrap().set(suppressed);
+        };
+        of_strategy(1, "ma-cross", 1, 1_234);
+        of_strategy(2, "dip-buyer", 0, 7);
+        let view = watch.look();
+        let shown = plain(&view);
+        assert!(shown.contains("strategy 1 ma-cross is paused: 1,234 orders not sent"), "{shown}");
+        assert!(!shown.contains("dip-buyer") && !shown.contains("did not apply"), "{shown}");
+        let strategies = &view.shards[0].strategies;
+        assert_eq!((strategies.len(), strategies[1].is_paused, strategies[1].suppressed), (2, false, 7));
     }
 
     #[test]

@@ -167,6 +167,12 @@ impl Config {
                     # [[core]]\n# cpu = 0\n# idle = \"spin\"\n# agents = [\"sequencer\", \"strategies\"]\n";
             let _ = write!(page.out, "{text}");
         }
+        if self.person.is_empty() {
+            let text = "\n# People: with them, the user that calls decides who makes a change and who may make it\n\
+                        # [[person]]\n# number = 12  # the party in events\n# code = \"p12\"\n\
+                        # user = 1001  # of the operating system\n# roles = [\"risk\"]\n";
+            let _ = write!(page.out, "{text}");
+        }
     }
 
     /// Returns the shards of the run, each with its strategies.

@@ -64,7 +64,7 @@ pub(super) fn good_setup() -> Setup {
         io_uring_refused: None,
         direct_refused: None,
         at_rest: Some(AtRest { file_system: "ext4".into(), closed: 9, writable: 0, immutable: Some(9) }),
-        shared_free: Some(8 << 30),
+        socket: Ok("/run/stele/demo.sock".into()),
         clock: Some(KernelClock { is_synchronised: true, error_max_ns: 40_000 }),
     }
 }

@@ -61,8 +61,8 @@ pub(crate) struct Setup {
     pub(crate) direct_refused: Option<String>,
     /// What protects the trail's closed segments, where there are any.
     pub(crate) at_rest: Option<AtRest>,
-    /// Free bytes of `/dev/shm`.
-    pub(crate) shared_free: Option<u64>,
+    /// Where other processes reach the run, or why they cannot.
+    pub(crate) socket: Result<String, String>,
     /// The kernel's report about the synchronisation of its clock.
     pub(crate) clock: Option<stele_bus::clock_sync::KernelClock>,
 }

@@ -1,4 +1,4 @@
-//! The checks of memory: locking, page size, shared memory, swap.
+//! The checks of memory and of the way to it from other processes: locking, page size, socket, swap.
 
 use super::finding::{Verdict, good, unknown, warning};
 use super::machine::{Machine, Setup};
@@ -63,19 +63,17 @@ pub(super) fn huge_pages(machine: &Machine, setup: &Setup) -> Verdict {
     good(match is_refused {
         false => format!("for memory that requests them ({pooled})"),
         true => format!(
-            "for memory that requests them, except in /dev/shm, which has pages of 4 KiB: shmem_enabled ({pooled})"
+            "for memory that requests them, except shared memory, which has pages of 4 KiB: shmem_enabled ({pooled})"
         ),
     })
 }
 
-pub(super) fn shared(_: &Machine, setup: &Setup) -> Verdict {
-    let needed = setup.ring_length + (8 << 20);
-    match setup.shared_free {
-        None => unknown("the free space of /dev/shm is unknown"),
-        Some(free) if free >= needed => good(format!("{} MiB free in /dev/shm", free >> 20)),
-        Some(free) => warning(
-            format!("{} MiB free in /dev/shm, but rings and counters need {} MiB", free >> 20, needed >> 20),
-            "mount -o remount,size=1G /dev/shm (docker: --shm-size), or a smaller [bus] ring_mib",
+pub(super) fn socket(_: &Machine, setup: &Setup) -> Verdict {
+    match &setup.socket {
+        Ok(path) => good(format!("other processes reach the run at {path}")),
+        Err(why) => warning(
+            format!("a run cannot begin, because other processes could not stop it: {why}"),
+            "set [bus] socket to a path in a directory that only its owner can write to",
         ),
     }
 }

@@ -2,6 +2,7 @@
 
 use super::earlier::EarlierSessions;
 use crate::config::{Config, Credit, PublisherConfig, ShardPlan, Shards, StrategyConfig};
+use crate::emergency::{EmergencyNote, LoggedNote};
 use crate::failure::Failure;
 use crate::flush::FlushPlan;
 use crate::forwarding::{self, LinkPlan};
@@ -14,7 +15,7 @@ use crate::topology::{ShardParts, Topology};
 use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
-use stele_bus::{BusDirectory, Clock as _, Counters, RingOptions, Timers, UtcClock, Watermark};
+use stele_bus::{Clock as _, ControlPublisher, Counters, RingOptions, Timers, UtcClock, Watermark};
 use stele_compliance::seal::SealError;
 use stele_compliance::seal::sealing::sealed_events;
 use stele_journal::{
@@ -119,10 +120,9 @@ impl<'a> Prepared<'a> {
         config: &Config,
         flush: &FlushPlan,
         layout: &Layout,
-        shared: (&Counters, Option<&BusDirectory>),
+        counters: &Counters,
         sample_every: u32,
     ) -> Result<(Topology, Composed<'a>), Failure> {
-        let (counters, directory) = shared;
         let Self { plan, registry, strategies, release, credit, paper, earlier, follow, seal, sealed, links } =
             self;
         let risk_limits = config.risk.limits()?;
@@ -139,7 +139,7 @@ impl<'a> Prepared<'a> {
             resume,
             keep: config.snapshots.keep,
         });
-        let exchange = match &earlier.resumed {
+        let mut exchange = match &earlier.resumed {
             Some(resumed) => PaperExchange::resume(paper, &resumed.open_orders, resumed.numbers),
             None => PaperExchange::new(paper),
         };
@@ -147,7 +147,7 @@ impl<'a> Prepared<'a> {
         let limits = limits_to_record(config, &known);
         let known_credit = earlier.resumed.iter().flat_map(|resumed| resumed.risk.allotments());
         let credit = credit.map(|credit| credit.changes(known_credit));
-        let (host, unsent, risk, timers, doubts) = match earlier.resumed {
+        let (mut host, unsent, risk, timers, doubts) = match earlier.resumed {
             Some(ResumedSession { host, unsent, risk, timers, open_orders, .. }) => {
                 let doubts = open_orders.iter().map(OpenOrder::in_doubt).collect();
                 let risk = risk.in_session(risk_limits).map_err(Failure::usage)?;
@@ -158,7 +158,11 @@ impl<'a> Prepared<'a> {
                 (Host::new(registry.clone()), Vec::new(), risk, Timers::new(), Vec::new())
             }
         };
+        // Later the hot threads would allocate it, event by event.
+        host.prepare(config.risk.instruments);
+        exchange.prepare(config.risk.instruments);
         let resumable = resumable(&host, &strategies);
+        let acts = notices_of_acts(&host, &strategies, &resumable);
         let parts = ShardParts {
             id: plan.id,
             opened,
@@ -167,9 +171,10 @@ impl<'a> Prepared<'a> {
             timers,
             numbers: known.numbers.last,
             doubts,
-            shared: directory.map(|directory| crate::shared_directory::shard(directory, plan)).transpose()?,
+            trail: plan.directory.clone(),
             outside: outside(config, plan.id)?,
             host,
+            strategies: strategies.iter().map(|planned| (planned.id, planned.config.name.clone())).collect(),
             exchange,
             release,
             snapshots,
@@ -177,7 +182,8 @@ impl<'a> Prepared<'a> {
             sample_every,
         };
         let topology = Topology::compose(parts, counters)?;
-        let (notices, snapshot) = (earlier.notices, earlier.snapshot);
+        let (mut notices, snapshot) = (earlier.notices, earlier.snapshot);
+        notices.extend(acts);
         let composed = Composed {
             plan,
             links,
@@ -197,12 +203,17 @@ impl<'a> Prepared<'a> {
 }
 
 impl Composed<'_> {
-    /// Puts the first events of the epoch on the log. Returns the notices to print.
+    /// Puts the first events of the epoch on the log. Returns the notices to print, and the note of an
+    /// emergency mass cancel that is now on the log.
     ///
     /// # Errors
     /// [`Failure`]: an event does not fit.
-    pub(super) fn begin(self, config: &Config, topology: &mut Topology) -> Result<Vec<String>, Failure> {
-        let Self { plan, strategies, resumable, unsent, recovery, snapshot, now, .. } = self;
+    pub(super) fn begin(
+        self,
+        config: &Config,
+        topology: &mut Topology,
+    ) -> Result<(Vec<String>, Option<LoggedNote>), Failure> {
+        let Self { plan, strategies, resumable, unsent, recovery, snapshot, now, mut notices, .. } = self;
         let clock = UtcClock::new().status();
         let (configuration, start) = (config.render(), topology.start);
         let epoch = EpochStart { start: &start, recovery: &recovery, clock, now };
@@ -212,20 +223,38 @@ impl Composed<'_> {
         if let Some(UsedSnapshot { standing, written, is_logged: false }) = &snapshot {
             submit_snapshot(control, standing, written);
         }
+        let logged_note = record_emergency(plan, control, &recovery, &mut notices)?;
         for PlannedStrategy { id, config, parameters } in strategies {
             let is_resumed = resumable.contains(&id);
             control.start_strategy(&strategy(id, (&config.name, config.seed), &parameters, is_resumed))?;
         }
         resubmit(control, unsent.iter().filter(|lost| resumable.contains(&lost.strategy)))?;
         topology.sequence_prelude()?;
-        let mut notices = self.notices;
         notices.extend(topology.notices.iter().map(EngineNotice::to_string));
         notices.extend(topology.not_shared.take());
         if !plan.is_only() {
             notices.iter_mut().for_each(|notice| *notice = format!("shard {}: {notice}", plan.id));
         }
-        Ok(notices)
+        Ok((notices, logged_note))
     }
+}
+
+/// Records the emergency mass cancel of an earlier session, if there was one that is not on the log. Returns
+/// its note, to be removed once the event is durable.
+fn record_emergency(
+    plan: &ShardPlan,
+    control: &mut ControlPublisher,
+    recovery: &RecoveryReport,
+    notices: &mut Vec<String>,
+) -> Result<Option<LoggedNote>, Failure> {
+    let note = EmergencyNote::read(&plan.directory).unwrap_or_else(|what| {
+        notices.push(what);
+        None
+    });
+    let Some(note) = note else { return Ok(None) };
+    control.publish_text(&note.event(recovery.last_sequence), note.sentence().as_bytes())?;
+    notices.push(format!("when the trail was last written, {}", note.sentence()));
+    Ok(Some(LoggedNote::of(&plan.directory)))
 }
 
 /// Returns the numbers and names of the publishers in other processes that may submit to the shard.
@@ -291,10 +320,32 @@ fn resumable(host: &Host, wanted: &[PlannedStrategy]) -> BTreeSet<u16> {
         host.strategies().any(|hosted| {
             hosted.id == wanted.id
                 && hosted.state != StrategyState::Failed
-                && (hosted.name, hosted.definition) == (&*wanted.config.name, &*wanted.parameters)
+                && hosted.standing.is_resumed_by(&wanted.config.name, &wanted.parameters)
         })
     };
     wanted.iter().filter(is_same).map(|wanted| wanted.id).collect()
+}
+
+/// Returns notices about what operators did to the strategies in earlier sessions and what still holds.
+fn notices_of_acts(host: &Host, wanted: &[PlannedStrategy], resumable: &BTreeSet<u16>) -> Vec<String> {
+    let mut notices = Vec::new();
+    for PlannedStrategy { id, config, parameters } in wanted {
+        let Some(hosted) = host.strategies().find(|hosted| hosted.id == *id) else { continue };
+        let (name, standing) = (&config.name, hosted.standing);
+        if resumable.contains(id) && standing.parameters != *parameters {
+            notices.push(format!(
+                "strategy {id} {name} continues with the parameters that an operator set (event {}); they hold until \
+                 its configuration changes",
+                standing.parameters_at
+            ));
+        }
+        if let Some(since) = standing.paused_at {
+            notices.push(format!(
+                "strategy {id} {name} is paused by an operator (event {since}); `stele strategy resume` ends the pause"
+            ));
+        }
+    }
+    notices
 }
 
 fn journal_options(

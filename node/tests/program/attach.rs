@@ -7,22 +7,23 @@ use std::io::{BufRead as _, BufReader, Read as _};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
-use stele_bus::{FoundBus, NOT_RECEIVED, RemotePublisher};
+use stele_bus::NOT_RECEIVED;
+use stele_door::DoorClient;
 use stele_wire::messages::Trade;
 
 /// In the events that the tests publish.
 const SOURCE: u16 = 9_999;
 
-/// Waits for the bus, until a shard of it has a ring.
-fn find(name: &str) -> FoundBus {
+/// Waits for the bus.
+fn find(name: &str) -> DoorClient {
     let since = Instant::now();
     loop {
-        if let Ok(bus) = FoundBus::find(Some(name))
-            && bus.shards().unwrap().first().is_some_and(|shard| shard.ring().exists())
-        {
-            return bus;
+        match DoorClient::find(Some(name)) {
+            Ok(door) => return door,
+            Err(error) => {
+                assert!(since.elapsed() < Duration::from_secs(60), "the run has not begun: {error}")
+            }
         }
-        assert!(since.elapsed() < Duration::from_secs(60), "the run has not begun");
         std::thread::sleep(Duration::from_millis(5));
     }
 }
@@ -50,22 +51,14 @@ fn attach_prints_the_events_of_the_trail_and_an_event_published_by_another_proce
     let folder = tempfile::tempdir().unwrap();
     let name = format!("attach-{}", std::process::id());
     let (mut run, trail) = start(folder.path(), &name, "2");
-    let bus = find(&name);
+    let door = find(&name);
     let (file, elsewhere) = (folder.path().join("run.toml"), folder.path().join("elsewhere"));
     let again = stele_fails(&["run", "-c", text(&file), "--dir", text(&elsewhere)], 3);
     assert!(again.contains("runs already") && !elsewhere.exists(), "{again}");
     let printed = folder.path().join("printed");
     let mut attached =
         spawn(&["attach", &name, "--from", "1", "--json"], File::create(&printed).unwrap().into());
-    let shard = bus.shards().unwrap().remove(0);
-    let since = Instant::now();
-    let mut publisher = loop {
-        match RemotePublisher::attach(&shard, 100) {
-            Ok(publisher) => break publisher,
-            Err(error) => assert!(since.elapsed() < Duration::from_secs(60), "{error}"),
-        }
-        std::thread::sleep(Duration::from_millis(1));
-    };
+    let mut publisher = door.publisher(door.shards()[0].shard, 100).unwrap();
     for instrument in 1..=50 {
         let trade = Trade { instrument: instrument.into(), source: SOURCE.into(), ..Trade::NULL };
         publisher.offer_message(&trade, NOT_RECEIVED).unwrap();
@@ -73,7 +66,7 @@ fn attach_prints_the_events_of_the_trail_and_an_event_published_by_another_proce
     publisher.finish();
     assert!(run.wait().unwrap().success());
     assert!(attached.wait().unwrap().success());
-    assert!(!bus.path().exists(), "the run removes the directory");
+    assert!(!door.path().exists(), "the run removes its socket");
     let printed = fs::read_to_string(printed).unwrap();
     let (lines, end) = printed.trim_end().rsplit_once('\n').unwrap();
     assert_eq!(end, "{\"end\":\"stopped\"}");
@@ -95,7 +88,7 @@ fn the_death_of_the_writer_is_reported_and_the_next_start_takes_over_its_name() 
     let folder = tempfile::tempdir().unwrap();
     let name = format!("dead-{}", std::process::id());
     let (mut run, _) = start(folder.path(), &name, "60");
-    let bus = find(&name);
+    let door = find(&name);
     let mut attached = spawn(&["attach", &name, "--lossy"], Stdio::piped());
     let mut printed = BufReader::new(attached.stdout.take().unwrap());
     let mut line = String::new();
@@ -105,9 +98,9 @@ fn the_death_of_the_writer_is_reported_and_the_next_start_takes_over_its_name() 
     run.wait().unwrap();
     printed.read_to_string(&mut line).unwrap();
     assert_eq!(attached.wait().unwrap().code(), Some(3));
-    assert!(bus.path().exists() && !bus.is_running(), "a killed process does not remove it");
+    assert!(door.path().exists() && !door.is_running(), "a killed process does not remove it");
     let (mut run, trail) = start(folder.path(), &name, "0.3");
     assert!(run.wait().unwrap().success());
-    assert!(!bus.path().exists());
+    assert!(!door.path().exists());
     stele_ok(&["verify", &trail]);
 }

@@ -113,6 +113,46 @@ fn a_kill_switch_stops_a_running_bus_and_holds_over_a_restart_until_it_is_releas
 }
 
 #[test]
+fn a_kill_switch_that_waits_returns_when_nothing_works_and_says_what_became_of_each_order() {
+    let folder = tempfile::tempdir().unwrap();
+    let trail = folder.path().join("trail");
+    let bus = Bus::start(folder.path(), "");
+    let killed = stele_json(&[
+        "kill-switch",
+        "--all",
+        "--by",
+        "12",
+        "--reason",
+        "a test",
+        "--bus",
+        &bus.name,
+        "--wait",
+    ]);
+    let sequence = killed["entered"][0]["sequence"].as_u64().expect("it is on the log");
+    assert_eq!(killed["killed"][0]["working"], 0);
+    bus.end();
+    // From the trail alone: the orders that were open when the switch was engaged.
+    let (mut open, mut ended) = (Vec::new(), stele_venue::OpenOrders::default());
+    let mut reader = TrailReader::open(&trail).unwrap();
+    while let Some(entry) = reader.read_next().unwrap() {
+        if entry.frame.sequence().0 == sequence {
+            open = ended.clone().finish().iter().map(|order| order.sequence).collect();
+        }
+        ended.on_event(&entry.frame);
+    }
+    let orders = killed["killed"][0]["orders"].as_array().unwrap();
+    let reported: Vec<u64> = orders.iter().map(|order| order["sequence"].as_u64().unwrap()).collect();
+    assert_eq!(reported, open);
+    assert!(
+        orders
+            .iter()
+            .all(|order| order["end"] != "working" && order["end_sequence"].as_u64() > Some(sequence))
+    );
+    assert!(ended.finish().is_empty(), "nothing works at the end of the trail");
+    stele_fails(&["kill-switch", "--all", "--by", "1", "--wait", "--trail", text(&trail)], 2);
+}
+
+#[test]
 fn with_four_eyes_a_change_without_a_second_person_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     let trail = folder.path().join("trail");

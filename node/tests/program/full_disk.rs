@@ -68,6 +68,7 @@ fn a_full_disk_ends_the_run_with_everything_acknowledged_intact_and_says_how_far
         let durable = said.split("Everything up to position ").nth(1).and_then(|rest| rest.split(' ').next());
         let durable: u64 = durable.and_then(|number| number.parse().ok()).unwrap_or_else(|| panic!("{said}"));
         assert!(durable > 8 << 20, "it failed early: {said}");
+        assert!(said.contains("orders were cancelled at the venue without the log"), "{said}");
         // There is no room for a record of the access either.
         let verified = stele_json(&["verify", text(&trail), "--unlogged"]);
         let end = log_end(&trail).unwrap();

@@ -3,7 +3,7 @@
 //!
 //! ```text
 //!  ours:  publisher ──rtrb──> sequencer: number, time, CRC ──log ring──> gating consumer, in place
-//!  other: publisher ──file──> sequencer: copy, number, time, CRC ──file──> lossy consumer, by copy
+//!  other: publisher ──lane──> sequencer: copy, number, time, CRC ──ring──> lossy consumer, by copy
 //!  rtrb:  publisher ──rtrb──> relay: copy                   ──rtrb─────> consumer, in place
 //! ```
 //!
@@ -11,7 +11,7 @@
 //! open, with random arrivals, so a late publisher counts. Both paths have their roles on the same CPUs and
 //! threads. In `hop` both handovers go to another CPU; in `hop_as_run` the consumer is on the sequencer's
 //! thread, as the strategies of a run are. `hop_shared` is the path of other processes: publisher and
-//! consumer map the files in /dev/shm themselves. They are threads here, so that one clock takes both times;
+//! consumer map the shared memory themselves. They are threads here, so that one clock takes both times;
 //! neither side of that path makes a system call, so separate processes would take the same time.
 
 use super::load::{Parcel, Stopwatch};
@@ -34,7 +34,7 @@ use stele_wire::Nanos;
 
 /// The delay between the start of the threads and the first arrival.
 const SETTLING: Duration = Duration::from_millis(5);
-/// The length of the ring in /dev/shm in bytes. Containers often have little shared memory.
+/// The length of the ring in shared memory, in bytes.
 const SHARED_RING_LENGTH: usize = 8 << 20;
 /// The maximum number of events that a consumer reads in one turn.
 const POLL_MAX: usize = 256;
@@ -72,10 +72,10 @@ pub(crate) fn ours(parcels: &[Parcel], traffic: &Traffic) -> io::Result<Percenti
 
 /// Measures the bus in shared memory.
 pub(crate) fn shared(parcels: &[Parcel], traffic: &Traffic) -> io::Result<Percentiles> {
-    let SharedRig { publisher, sequencer, reader, journal, directory } = SharedRig::new(SHARED_RING_LENGTH)?;
+    let SharedRig { publisher, sequencer, reader, journal, port } = SharedRig::new(SHARED_RING_LENGTH)?;
     let source = Publishing { publisher, parcels: parcels.to_vec(), next: 0 };
     let seen = measure(source, sequencer, Observing { reader, journal }, traffic);
-    drop(directory);
+    drop(port);
     Ok(seen)
 }
 

@@ -4,9 +4,9 @@ use super::load::{LOAD_TEMPLATES_MAX, Parcel};
 use std::io;
 use stele_bus::bounds::PUBLISHER_WORDS_DEFAULT;
 use stele_bus::{
-    Agent, AgentError, BusDirectory, Event, GatingConsumer, JournalReader, LogRing, LossyConsumer, Observed,
-    Publisher, RemotePublisher, RingError, RingOptions, RingParts, RingView, Sequencer, SequencerStart,
-    UtcClock,
+    Agent, AgentError, Event, GatingConsumer, JournalReader, Liveness, LogRing, LossyConsumer, Observed,
+    Publisher, RemotePort, RemotePublisher, RingError, RingOptions, RingParts, RingView, Sequencer,
+    SequencerStart, UtcClock,
 };
 use stele_risk::{Risk, RiskLimits};
 use stele_wire::{Identity, Nanos, Position, Sequence};
@@ -32,15 +32,14 @@ impl Rig {
     }
 }
 
-/// A bus with a name in /dev/shm. Its publisher and its reader map its files themselves, as another process
-/// does.
+/// A bus in shared memory. Its publisher and its reader map the memory themselves, as another process does.
 pub(crate) struct SharedRig {
     pub(crate) publisher: RemotePublisher,
     pub(crate) sequencer: Sequencer<UtcClock>,
     pub(crate) reader: LossyConsumer,
     pub(crate) journal: NoJournal,
-    /// Removes the name when dropped.
-    pub(crate) directory: BusDirectory,
+    /// The publisher's port, which keeps its lane.
+    pub(crate) port: RemotePort,
 }
 
 /// The id of a publisher in another process.
@@ -49,20 +48,17 @@ const OUTSIDE_ID: u16 = 100;
 impl SharedRig {
     /// Creates the bus. `capacity` is the length of the ring in bytes.
     pub(crate) fn new(capacity: usize) -> io::Result<Self> {
-        let directory =
-            BusDirectory::create(&format!("perf-{}", std::process::id())).map_err(io::Error::other)?;
-        let shard = directory.shard(0).map_err(io::Error::other)?;
         let options = RingOptions { capacity, ..RingOptions::default() };
-        let (mut sequencer, journal) = on_ring(LogRing::create_at(&shard.ring(), &options, Position(0)))?;
-        sequencer.remote_publisher(
-            &shard.publisher(OUTSIDE_ID),
-            OUTSIDE_ID,
-            "load",
-            PUBLISHER_WORDS_DEFAULT,
-        )?;
-        let publisher = RemotePublisher::attach(&shard, OUTSIDE_ID).map_err(io::Error::other)?;
-        let reader = LossyConsumer::join(&RingView::attach(&shard.ring()).map_err(io::Error::other)?);
-        Ok(Self { publisher, sequencer, reader, journal, directory })
+        let (mut sequencer, journal) = on_ring(LogRing::create_shared(&options, Position(0)))?;
+        let mut port = sequencer.remote_publisher(OUTSIDE_ID, "load", PUBLISHER_WORDS_DEFAULT);
+        let view = || {
+            let memory = sequencer.ring().descriptor().expect("it is shared").try_clone_to_owned()?;
+            RingView::attach(memory, Liveness::Process).map_err(io::Error::other)
+        };
+        let lane = port.open().map_err(io::Error::other)?;
+        let publisher = RemotePublisher::attach(view()?, lane).map_err(io::Error::other)?;
+        let reader = LossyConsumer::join(&view()?);
+        Ok(Self { publisher, sequencer, reader, journal, port })
     }
 }
 

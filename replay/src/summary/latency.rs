@@ -4,8 +4,11 @@ use crate::pacer::received_delta;
 use hdrhistogram::Histogram;
 use serde::Serialize;
 use std::collections::VecDeque;
-use stele_wire::Frame;
-use stele_wire::messages::{CancelOrder, NewOrder, OrderReleased, ReplaceOrder};
+use stele_venue::Releases;
+use stele_wire::messages::{
+    CancelOrder, CancelReleased, NewOrder, OrderDropped, OrderReleased, ReplaceOrder,
+};
+use stele_wire::{Frame, Sequence};
 
 /// The number of events whose receive times are kept.
 pub const RECEIVED_WINDOW: usize = 1 << 18;
@@ -55,6 +58,7 @@ pub(super) struct Latencies {
     received: Vec<(u64, u64)>,
     /// Orders that have not been released: sequence, and the receive time of the cause.
     unreleased: VecDeque<(u64, u64)>,
+    releases: Releases,
     pub(super) sequenced: Histogram<u64>,
     pub(super) released: Histogram<u64>,
     pub(super) untimed: u64,
@@ -66,6 +70,7 @@ impl Default for Latencies {
         Self {
             received: vec![(0, 0); RECEIVED_WINDOW],
             unreleased: VecDeque::new(),
+            releases: Releases::default(),
             sequenced: histogram(),
             released: histogram(),
             untimed: 0,
@@ -80,6 +85,7 @@ impl Latencies {
             self.received[sequence as usize % RECEIVED_WINDOW] =
                 (sequence, timestamp.saturating_sub(delta.into()));
         }
+        self.releases.on_event(event);
         match event.template_id() {
             NewOrder::TEMPLATE_ID | ReplaceOrder::TEMPLATE_ID | CancelOrder::TEMPLATE_ID => {
                 let origin = crate::regeneration::origin(event.template_id(), event.body());
@@ -88,6 +94,18 @@ impl Latencies {
             OrderReleased::TEMPLATE_ID => {
                 let Some(message) = event.message::<OrderReleased>() else { return };
                 self.on_released(message.through_sequence.get(), message.released_time.get());
+            }
+            CancelReleased::TEMPLATE_ID => {
+                let Some(message) = event.message::<CancelReleased>() else { return };
+                if let Some(received) = self.take_unreleased(message.cancel_sequence.get()) {
+                    record(&mut self.released, message.released_time.get().saturating_sub(received));
+                }
+            }
+            OrderDropped::TEMPLATE_ID => {
+                let Some(message) = event.message::<OrderDropped>() else { return };
+                let order = message.order_sequence.get();
+                self.take_unreleased(order);
+                self.releases.forget(Sequence(order));
             }
             _ => {}
         }
@@ -108,12 +126,86 @@ impl Latencies {
     }
 
     fn on_released(&mut self, through: u64, time: u64) {
-        while let Some((_, received)) = self.unreleased.pop_front_if(|(sequence, _)| *sequence <= through) {
-            record(&mut self.released, time.saturating_sub(received));
+        while let Some((order, received)) = self.unreleased.pop_front_if(|(sequence, _)| *sequence <= through)
+        {
+            if self.releases.has_left(Sequence(order)) == Some(true) {
+                record(&mut self.released, time.saturating_sub(received));
+            }
         }
+    }
+
+    /// Removes an order that waits for its release, and returns when its cause was received.
+    fn take_unreleased(&mut self, order: u64) -> Option<u64> {
+        let index = self.unreleased.binary_search_by_key(&order, |(sequence, _)| *sequence).ok()?;
+        self.unreleased.remove(index).map(|(_, received)| received)
     }
 }
 
 fn record(histogram: &mut Histogram<u64>, nanos: u64) {
     histogram.record(nanos).expect("the histogram resizes itself");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use stele_wire::bounds::FRAME_VERSION;
+    use stele_wire::codec::Message;
+    use stele_wire::frame::{FrameHeader, frame_length};
+    use stele_wire::messages::{DropReason, SCHEMA_ID, SCHEMA_VERSION, SessionStart};
+    use zerocopy::{FromZeros, IntoBytes};
+
+    /// Passes one event to `latencies`; it is timestamped a microsecond after its sequence.
+    fn pass<M: Message>(latencies: &mut Latencies, sequence: u64, message: &M) {
+        let length = frame_length(size_of::<M>());
+        let header = FrameHeader {
+            length: (length as u16).into(),
+            version: FRAME_VERSION,
+            sequence: sequence.into(),
+            timestamp: (sequence * 1_000).into(),
+            block_length: M::BLOCK_LENGTH.into(),
+            template_id: M::TEMPLATE_ID.into(),
+            schema_id: SCHEMA_ID.into(),
+            schema_version: SCHEMA_VERSION.into(),
+            ..FrameHeader::new_zeroed()
+        };
+        let mut frame = header.as_bytes().to_vec();
+        frame.extend_from_slice(message.as_bytes());
+        frame.resize(length, 0);
+        latencies.on_event(&Frame::read(&frame).unwrap());
+    }
+
+    fn waiting(latencies: &Latencies) -> Vec<u64> {
+        latencies.unreleased.iter().map(|(order, _)| *order).collect()
+    }
+
+    #[test]
+    fn a_cancel_that_left_early_counts_once_and_what_was_dropped_does_not_count() {
+        let mut latencies = Latencies::default();
+        for order in [2, 3, 4, 5] {
+            latencies.unreleased.push_back((order, order * 1_000));
+        }
+        let early =
+            CancelReleased { cancel_sequence: 4.into(), released_time: 4_500.into(), ..CancelReleased::NULL };
+        pass(&mut latencies, 6, &early);
+        assert_eq!((latencies.released.len(), latencies.released.max()), (1, 500));
+        let dropped =
+            OrderDropped { order_sequence: 3.into(), reason: DropReason::CANCELLED, ..OrderDropped::NULL };
+        pass(&mut latencies, 7, &dropped);
+        assert_eq!(waiting(&latencies), [2, 5]);
+        let released =
+            OrderReleased { through_sequence: 5.into(), released_time: 9_000.into(), ..OrderReleased::NULL };
+        pass(&mut latencies, 8, &released);
+        assert_eq!((latencies.released.len(), waiting(&latencies).len()), (3, 0));
+    }
+
+    #[test]
+    fn an_order_of_an_earlier_epoch_is_not_counted_as_released_by_a_later_one() {
+        let mut latencies = Latencies::default();
+        latencies.unreleased.push_back((2, 2_000));
+        pass(&mut latencies, 3, &SessionStart::NULL);
+        let released =
+            OrderReleased { through_sequence: 4.into(), released_time: 9_000.into(), ..OrderReleased::NULL };
+        pass(&mut latencies, 5, &released);
+        assert_eq!((latencies.released.len(), waiting(&latencies).len()), (0, 0));
+    }
 }

@@ -7,6 +7,7 @@ mod card_fraud;
 mod card_fraud_example;
 mod foreign;
 mod misbehaviour;
+mod operator;
 mod restart;
 mod rig;
 mod sensors;

@@ -12,14 +12,15 @@ use stele_journal::{Journal, JournalOptions, TrailReader};
 use stele_replay::StrategySubmission;
 use stele_risk::{Risk, RiskLimits};
 use stele_strategies::registry::Registry;
-use stele_strategies::{AgentOptions, Host, StrategyAgent};
+use stele_strategies::{AgentOptions, Host, Standing, StrategyAgent};
 use stele_venue::paper_exchange::{PaperExchange, PaperOptions};
 use stele_venue::{OrderGateway, PaperVenue};
 use stele_wire::codec::text_field;
 use stele_wire::frame::seal;
 use stele_wire::messages::{
     AccountDefinition, BookLevel, Boolean, EndReason, InstrumentDefinition, MarketFlags, NewOrder, OrderType,
-    RiskLimit, SchemaText, Side, SnapshotTaken, StrategyDefinition, TimeInForce,
+    RiskLimit, SchemaText, Side, SnapshotTaken, StrategyAct, StrategyCommand, StrategyDefinition,
+    TimeInForce,
 };
 use stele_wire::units::{Epoch, Nanos, Position, Sequence};
 use zerocopy::little_endian::{I64, U16, U32, U64};
@@ -122,9 +123,14 @@ impl Rig {
 
     /// Moves a book with three levels a side up and down by a random walk from `seed`, `steps` times.
     pub(crate) fn market(&mut self, seed: u64, steps: u64) {
+        self.market_with(seed, steps, |rig, _| rig.settle());
+    }
+
+    /// As `market`, with `then` instead of settling after each step, which it is given.
+    pub(crate) fn market_with(&mut self, seed: u64, steps: u64, mut then: impl FnMut(&mut Self, u64)) {
         let (mut state, mut mid) = (seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1, 10_000i64);
         let (mut shown, mut drift) = (Vec::new(), 1i64);
-        for _ in 0..steps {
+        for step in 0..steps {
             state ^= state << 13;
             state ^= state >> 7;
             state ^= state << 17;
@@ -147,7 +153,7 @@ impl Rig {
                 self.level(*side, *price, *quantity, index + 1 == updates.len());
             }
             shown = levels;
-            self.settle();
+            then(self, step);
         }
     }
 
@@ -189,6 +195,43 @@ impl Rig {
         self.settle();
     }
 
+    /// Logs a command of an operator for the strategy, which replaces the parameters that it runs with.
+    pub(crate) fn command(&mut self, act: StrategyAct, parameters: &str) {
+        self.submit_command(act, parameters);
+        self.settle();
+    }
+
+    /// As `command`, without waiting until the strategy has seen it.
+    pub(crate) fn submit_command(&mut self, act: StrategyAct, parameters: &str) {
+        let sets = act == StrategyAct::SET_PARAMETERS;
+        let command = StrategyCommand {
+            strategy: U16::new(STRATEGY),
+            party: U32::new(12),
+            approved_by: U32::new(7),
+            act,
+            previous: U64::new(if sets { self.standing().parameters_at.0 } else { 0 }),
+            ..StrategyCommand::NULL
+        };
+        let logged = self.control.publish(&command, |writer| {
+            writer.data::<U16>(parameters.as_bytes())?;
+            writer.data::<U16>(b"a test")
+        });
+        logged.unwrap();
+    }
+
+    /// What the host knows about the strategy.
+    pub(crate) fn standing(&self) -> Standing {
+        let hosted = self.strategies.host().strategies().find(|hosted| hosted.id == STRATEGY);
+        hosted.expect("it is defined").standing.clone()
+    }
+
+    /// The number of orders that were not sent because the strategy was paused, and of commands ignored.
+    pub(crate) fn suppressed_and_ignored(&self) -> (u64, u64) {
+        let host = self.strategies.host();
+        let suppressed = host.strategies().map(|hosted| hosted.record.suppressed()).sum();
+        (suppressed, host.ignored_commands())
+    }
+
     /// Sets a limit.
     pub(crate) fn limit(&mut self, limit: &RiskLimit) {
         self.control.publish(limit, |_| Ok(())).unwrap();
@@ -204,7 +247,7 @@ impl Rig {
     }
 
     /// Runs one duty cycle of each agent, 10 µs apart. Returns the work of all except the journal.
-    fn turn(&mut self) -> usize {
+    pub(crate) fn turn(&mut self) -> usize {
         self.clock.advance(Nanos(10_000));
         let work = self.sequencer.do_work().unwrap()
             + self.strategies.do_work().unwrap()
@@ -214,7 +257,7 @@ impl Rig {
     }
 
     /// Turns until nothing is left to do and everything is durable.
-    fn settle(&mut self) {
+    pub(crate) fn settle(&mut self) {
         let (mut quiet, start) = (0, Instant::now());
         while start.elapsed() < PATIENCE {
             let is_idle = self.turn() == 0;

@@ -1,5 +1,6 @@
 //! One side of a book: its price levels, ordered by price.
 
+use smallvec::SmallVec;
 use stele_wire::{Price, Quantity};
 
 /// A price level of a book.
@@ -18,15 +19,17 @@ pub(super) const NONE: u32 = u32::MAX;
 
 /// The levels of one side. `rungs` is sorted with the best price at its end, where most changes happen and
 /// move no other rung. A level keeps its slot for its whole life, so an order refers to its level by slot,
-/// without a search.
+/// without a search. A single level needs no memory of its own: among thousands of instruments, most of which
+/// have only a best bid and offer, an update touches few cache lines.
 #[derive(Clone, Debug)]
 pub(super) struct Ladder {
     /// Mask that is combined with a price by exclusive or, so that a better price is a greater key: 0 for
     /// bids, -1 for asks.
     sign: i64,
-    rungs: Vec<Rung>,
-    levels: Vec<LevelSlot>,
-    free: Vec<u32>,
+    rungs: SmallVec<[Rung; 1]>,
+    levels: SmallVec<[LevelSlot; 1]>,
+    /// The first vacant slot of `levels`; the next one is in its `head`. [`NONE`] for none.
+    free: u32,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -52,9 +55,9 @@ impl Ladder {
     pub(super) fn new(is_bid: bool, capacity: usize) -> Self {
         Self {
             sign: if is_bid { 0 } else { -1 },
-            rungs: Vec::with_capacity(capacity),
-            levels: Vec::with_capacity(capacity),
-            free: Vec::with_capacity(capacity),
+            rungs: SmallVec::with_capacity(capacity),
+            levels: SmallVec::with_capacity(capacity),
+            free: NONE,
         }
     }
 
@@ -84,14 +87,15 @@ impl Ladder {
             Ok(at) => self.rungs[at].level,
             Err(at) => {
                 let slot = LevelSlot { price, quantity: 0, count: 0, head: NONE, tail: NONE };
-                let level = match self.free.pop() {
-                    Some(level) => {
-                        self.levels[level as usize] = slot;
-                        level
-                    }
-                    None => {
+                let level = match self.free {
+                    NONE => {
                         self.levels.push(slot);
                         (self.levels.len() - 1) as u32
+                    }
+                    level => {
+                        let vacant = std::mem::replace(&mut self.levels[level as usize], slot);
+                        self.free = vacant.head;
+                        level
                     }
                 };
                 self.rungs.insert(at, Rung { key: price ^ self.sign, level });
@@ -104,14 +108,23 @@ impl Ladder {
     pub(super) fn remove(&mut self, price: i64) -> bool {
         let Ok(at) = self.search(price) else { return false };
         let rung = self.rungs.remove(at);
-        self.free.push(rung.level);
+        self.vacate(rung.level);
         true
+    }
+
+    #[inline]
+    fn vacate(&mut self, level: u32) {
+        self.levels[level as usize].head = self.free;
+        self.free = level;
     }
 
     /// Removes every level that is worse than `price`.
     pub(super) fn remove_worse_than(&mut self, price: i64) {
         let end = self.search(price).unwrap_or_else(|at| at);
-        self.free.extend(self.rungs.drain(..end).map(|rung| rung.level));
+        for at in 0..end {
+            self.vacate(self.rungs[at].level);
+        }
+        self.rungs.drain(..end);
     }
 
     #[inline]
@@ -162,7 +175,7 @@ impl Ladder {
     pub(super) fn clear(&mut self) {
         self.rungs.clear();
         self.levels.clear();
-        self.free.clear();
+        self.free = NONE;
     }
 }
 

@@ -36,12 +36,12 @@ impl Book {
         }
     }
 
-    /// Reads the book that [`Book::snapshot`] wrote.
+    /// Reads the book that [`Book::snapshot`] wrote into this book, which is empty.
     ///
     /// # Errors
     /// [`RestoreError`] when the bytes were not written by [`Book::snapshot`].
-    pub fn restore(reader: &mut SnapshotReader<'_>) -> Result<Self, RestoreError> {
-        let mut book = Self::default();
+    pub fn restore(self, reader: &mut SnapshotReader<'_>) -> Result<Self, RestoreError> {
+        let mut book = self;
         let kind = KINDS[reader.at_most("kind of book", 4)? as usize];
         let source = reader.at_most("source", u16::MAX.into())? as u16;
         for side in [BookSide::Bid, BookSide::Ask] {

@@ -243,7 +243,7 @@ proptest! {
         let mut bytes = Vec::new();
         book.snapshot(&mut bytes);
         let mut reader = SnapshotReader::new(&bytes);
-        let restored = Book::restore(&mut reader).unwrap();
+        let restored = Book::small().restore(&mut reader).unwrap();
         reader.finish().unwrap();
         let mut again = Vec::new();
         restored.snapshot(&mut again);

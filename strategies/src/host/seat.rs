@@ -1,10 +1,12 @@
 //! A strategy in its host: how it is called, fails and is saved.
 
+use super::standing::{IgnoredCommand, Standing};
 use crate::account::{Account, Fill};
 use crate::market::{Market, MarketChange};
 use crate::order::{OrderState, OrderTable};
+use crate::parameters::ParameterError;
 use crate::random::Random;
-use crate::registry::Registry;
+use crate::registry::{Registry, StrategyKind};
 use crate::report::{OrderReport, ReportKind};
 use crate::snapshot::{RestoreError, SnapshotReader, SnapshotWrite};
 use crate::strategy::{
@@ -12,8 +14,10 @@ use crate::strategy::{
     StrategyRecord, Timers,
 };
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use stele_wire::codec::View;
 use stele_wire::messages::{
-    CancelScope, InstrumentDefinition, KillSwitch, SessionEnd, Side, SwitchState, TradingStatus,
+    CancelScope, InstrumentDefinition, KillSwitch, SessionEnd, Side, StrategyCommand, SwitchState,
+    TradingStatus,
 };
 use stele_wire::{Frame, Sequence};
 use zerocopy::little_endian::U32;
@@ -44,8 +48,8 @@ pub struct StrategyFailure {
 
 /// A strategy and everything that the host keeps for it.
 pub(super) struct Seat {
-    pub(super) name: String,
-    pub(super) definition: String,
+    pub(super) kind: StrategyKind,
+    pub(super) standing: Standing,
     pub(super) strategy: Box<dyn Strategy>,
     pub(super) record: StrategyRecord,
     pub(super) state: StrategyState,
@@ -127,7 +131,8 @@ impl Seat {
         call: impl FnOnce(&mut dyn Strategy, &mut Context<'_>),
     ) -> Option<StrategyFailure> {
         let (now, cause) = (frame.timestamp(), frame.sequence());
-        let mut context = Context { now, cause, market, record: &mut self.record, numbers, out };
+        let is_paused = self.standing.paused_at.is_some();
+        let mut context = Context { now, cause, market, record: &mut self.record, is_paused, numbers, out };
         let strategy = &mut *self.strategy;
         // A strategy that panicked is never called again, so nothing observes its inconsistent state; the
         // parts of the context are only ever changed in whole steps.
@@ -145,11 +150,43 @@ impl Seat {
     ) -> StrategyFailure {
         let said = panic.downcast_ref::<String>().map(String::as_str);
         let said = said.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("no message");
-        let reason = format!("{} panicked: {said}", self.name);
+        let reason = format!("{} panicked: {said}", self.standing.name);
         self.state = StrategyState::Failed;
         let (id, publisher) = (self.record.ids.strategy, self.record.publisher);
         report_failure(id, &reason, numbers, publisher, out);
         StrategyFailure { strategy: id, sequence: frame.sequence(), reason }
+    }
+
+    /// Applies a command of an operator.
+    ///
+    /// # Errors
+    /// Why the command does not apply; the strategy is then unchanged. When it panicked, it has failed, and
+    /// the failure is returned, too.
+    #[cold]
+    pub(super) fn take_command(
+        &mut self,
+        command: &View<'_, StrategyCommand>,
+        frame: &Frame<'_>,
+        market: &Market,
+        numbers: &mut Numbers,
+        out: &mut dyn OrderSink,
+    ) -> (Result<(), IgnoredCommand>, Option<StrategyFailure>) {
+        let (mut standing, mut failure) = (self.standing.clone(), None);
+        let applied = standing.apply(command, frame.sequence(), |wanted| {
+            if self.state == StrategyState::Failed {
+                return Err(IgnoredCommand::Failed);
+            }
+            let (parameters, _) = self.kind.start(wanted)?;
+            let mut outcome = Err(ParameterError::NotWhileRunning);
+            failure = self.run(frame, market, numbers, out, |strategy, _| {
+                outcome = strategy.set_parameters(&parameters);
+            });
+            outcome?;
+            self.record.parameters = parameters;
+            Ok(())
+        });
+        self.standing = standing;
+        (applied, failure)
     }
 
     /// Calls [`Strategy::on_stop`], then cancels the open orders, unless nothing can be sent any more.
@@ -205,15 +242,15 @@ impl Seat {
             account,
             orders,
             withheld,
+            suppressed,
             timers,
             ..
         } = &self.record;
-        out.put_bytes(self.name.as_bytes());
-        out.put_bytes(self.definition.as_bytes());
+        self.standing.snapshot(out);
         [self.state as u64, ids.strategy.into(), ids.epoch.into(), ids.given.into()]
             .into_iter()
             .for_each(|value| out.put_u64(value));
-        [(*publisher).into(), (*account_id).into(), (*algorithm).into(), *withheld]
+        [(*publisher).into(), (*account_id).into(), (*algorithm).into(), *withheld, *suppressed]
             .into_iter()
             .for_each(|value| out.put_u64(value));
         random.snapshot(out);
@@ -231,8 +268,7 @@ impl Seat {
     ) -> Result<Self, RestoreError> {
         const STATES: [StrategyState; 4] =
             [StrategyState::Running, StrategyState::Halted, StrategyState::Suspended, StrategyState::Failed];
-        let name = String::from_utf8_lossy(reader.bytes()?).into_owned();
-        let definition = String::from_utf8_lossy(reader.bytes()?).into_owned();
+        let standing = Standing::restore(reader)?;
         let state = STATES[reader.at_most("state of a strategy", 3)? as usize];
         let ids = OrderIds {
             strategy: reader.at_most("strategy", u16::MAX.into())? as u16,
@@ -240,14 +276,15 @@ impl Seat {
             given: reader.at_most("orders", u32::MAX.into())? as u32,
         };
         let unknown = RestoreError::Value { what: "strategy of an unknown kind", found: ids.strategy.into() };
-        let kind = registry.find(&name).map_err(|_| unknown)?;
-        let (parameters, mut strategy) = kind.start(&definition).map_err(|_| unknown)?;
+        let kind = *registry.find(&standing.name).map_err(|_| unknown)?;
+        let (parameters, mut strategy) = kind.start(&standing.parameters).map_err(|_| unknown)?;
         let record = StrategyRecord {
             ids,
             publisher: reader.at_most("publisher", u16::MAX.into())? as u16,
             account_id: reader.at_most("account", u32::MAX.into())? as u32,
             algorithm: reader.at_most("algorithm", u32::MAX.into())? as u32,
             withheld: reader.u64()?,
+            suppressed: reader.u64()?,
             parameters,
             random: Random::restore(reader)?,
             account: Account::restore(reader)?,
@@ -256,7 +293,7 @@ impl Seat {
             budget: SUBMISSIONS_PER_EVENT_MAX,
         };
         strategy.restore(reader.bytes()?)?;
-        Ok(Self { name, definition, strategy, record, state })
+        Ok(Self { kind, standing, strategy, record, state })
     }
 }
 

@@ -1,6 +1,7 @@
 //! Read access to the strategies of a host, and their results.
 
 use super::seat::StrategyState;
+use super::standing::Standing;
 use crate::account::Holding;
 use crate::market::Market;
 use crate::strategy::{Profit, StrategyRecord};
@@ -11,10 +12,8 @@ use stele_wire::Price;
 pub struct HostedStrategy<'a> {
     /// Id of the strategy on the log.
     pub id: u16,
-    /// Name of the kind of strategy.
-    pub name: &'a str,
-    /// The parameters, as text, from the strategy's definition.
-    pub definition: &'a str,
+    /// Its name, its parameters as text, and whether it is paused.
+    pub standing: &'a Standing,
     /// Current state.
     pub state: StrategyState,
     /// Positions, orders, timers and parameters.
@@ -38,6 +37,11 @@ pub struct StrategyResult {
     pub open_orders: usize,
     /// The number of requests that were not sent: see [`crate::StrategyRecord::withheld`].
     pub withheld: u64,
+    /// Whether an operator has paused it.
+    pub is_paused: bool,
+    /// The number of orders that were not sent because it was paused: see
+    /// [`crate::StrategyRecord::suppressed`].
+    pub suppressed: u64,
 }
 
 /// The position of a strategy in one instrument.
@@ -69,12 +73,14 @@ impl HostedStrategy<'_> {
         });
         StrategyResult {
             id: self.id,
-            name: self.name.to_owned(),
+            name: self.standing.name.clone(),
             state: self.state,
             profit: self.record.profit(market),
             holdings: holdings.collect(),
             open_orders: self.record.orders().iter().len(),
             withheld: self.record.withheld(),
+            is_paused: self.standing.paused_at.is_some(),
+            suppressed: self.record.suppressed(),
         }
     }
 }

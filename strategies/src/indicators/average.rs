@@ -74,6 +74,15 @@ impl<N: Number> Ewma<N> {
         Self { count, average: (count > 0).then_some(average), ..Self::new(span) }
     }
 
+    /// The same average with another span, from the next value on.
+    ///
+    /// # Panics
+    /// As [`Ewma::new`].
+    #[must_use]
+    pub fn with_span(self, span: usize) -> Self {
+        Self { count: self.count, average: self.average, ..Self::new(span) }
+    }
+
     /// The span.
     pub fn span(&self) -> u64 {
         self.span as u64

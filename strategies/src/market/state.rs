@@ -56,7 +56,7 @@ impl Market {
             known.tick = Price(reader.i64()?);
             known.scale = ContractScale { multiplier: reader.i64()?, quantity_exponent: reader.i64()? as i8 };
             known.is_touched = reader.at_most("truth value", 1)? == 1;
-            known.book = Book::restore(reader)?;
+            known.book = std::mem::replace(&mut known.book, Book::small()).restore(reader)?;
             if reader.at_most("truth value", 1)? == 1 {
                 known.last_trade = Some(TradePrint {
                     instrument: id,

@@ -36,6 +36,19 @@ pub enum ParameterError {
     /// Two or more parameters contradict each other.
     #[error("{0}")]
     Together(String),
+    /// The strategy cannot change this parameter while it runs.
+    #[error(
+        "parameter `{name}` is `{running}` and cannot change while the strategy runs: set it in the configuration"
+    )]
+    Fixed {
+        /// Name of the parameter.
+        name: &'static str,
+        /// The value that the strategy runs with.
+        running: String,
+    },
+    /// The strategy takes no other parameters while it runs.
+    #[error("the strategy takes no other parameters while it runs: set them in the configuration")]
+    NotWhileRunning,
     /// The text is not TOML.
     #[error("the parameters are not TOML: {0}")]
     Toml(String),

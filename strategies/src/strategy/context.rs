@@ -54,12 +54,14 @@ const ORDER_TAIL: usize = 8;
 /// how fast the event is handled.
 ///
 /// A method that sends returns `None` or `false` when it sent nothing, and counts the request as withheld
-/// ([`StrategyRecord::withheld`]).
+/// ([`StrategyRecord::withheld`]). While an operator has paused the strategy, orders and replacements are not
+/// sent and are counted as suppressed ([`StrategyRecord::suppressed`]); cancels, timers and alerts are sent.
 pub struct Context<'a> {
     pub(crate) now: Nanos,
     pub(crate) cause: Sequence,
     pub(crate) market: &'a Market,
     pub(crate) record: &'a mut StrategyRecord,
+    pub(crate) is_paused: bool,
     pub(crate) numbers: &'a mut Numbers,
     pub(crate) out: &'a mut dyn OrderSink,
 }
@@ -127,15 +129,24 @@ impl Context<'_> {
         &self.record.parameters
     }
 
+    /// Whether an operator has paused the strategy: orders and replacements are not sent.
+    pub fn is_paused(&self) -> bool {
+        self.is_paused
+    }
+
     /// The random number generator, seeded by the strategy's definition.
     pub fn random(&mut self) -> &mut Random {
         &mut self.record.random
     }
 
     /// Sends an order and returns its client order id. Returns `None`, and sends nothing, when the order has
-    /// no instrument, side or quantity, or when a limit is reached: [`SUBMISSIONS_PER_EVENT_MAX`] or
-    /// [`crate::OPEN_ORDERS_MAX`].
+    /// no instrument, side or quantity, when a limit is reached ([`SUBMISSIONS_PER_EVENT_MAX`] or
+    /// [`crate::OPEN_ORDERS_MAX`]), or while the strategy is paused.
     pub fn send(&mut self, order: Order) -> Option<u64> {
+        if self.is_paused {
+            self.record.suppressed += 1;
+            return None;
+        }
         let mut block = order.block;
         let is_complete = block.instrument.get() != 0
             && [Side::BUY, Side::SELL].contains(&block.side)
@@ -186,8 +197,12 @@ impl Context<'_> {
     /// limit it is the stop price.
     ///
     /// Returns `None`, and sends nothing, when the order is not open, when a cancel or replacement of it is
-    /// pending, or when a limit is reached.
+    /// pending, when a limit is reached, or while the strategy is paused.
     pub fn replace(&mut self, client_order_id: u64, price: Price, quantity: Quantity) -> Option<u64> {
+        if self.is_paused {
+            self.record.suppressed += 1;
+            return None;
+        }
         let Some(&old) = self.requestable(client_order_id) else {
             self.record.withheld += 1;
             return None;

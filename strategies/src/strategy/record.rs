@@ -43,6 +43,8 @@ pub struct StrategyRecord {
     pub(crate) budget: usize,
     /// Requests that were not sent.
     pub(crate) withheld: u64,
+    /// Orders and replacements that were not sent because the strategy was paused.
+    pub(crate) suppressed: u64,
     pub(crate) timers: Timers,
 }
 
@@ -68,6 +70,11 @@ impl StrategyRecord {
     /// [`SUBMISSIONS_PER_EVENT_MAX`]: crate::strategy::SUBMISSIONS_PER_EVENT_MAX
     pub fn withheld(&self) -> u64 {
         self.withheld
+    }
+
+    /// The number of orders and replacements that were not sent because an operator had paused the strategy.
+    pub fn suppressed(&self) -> u64 {
+        self.suppressed
     }
 
     /// Profit so far at the market's current marks. An instrument without a mark has no unrealised profit.

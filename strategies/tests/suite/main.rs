@@ -3,6 +3,7 @@
 mod agent;
 mod allocations;
 mod host;
+mod operator;
 mod operators;
 mod other_streams;
 

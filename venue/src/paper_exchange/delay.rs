@@ -64,6 +64,11 @@ impl<T> Line<T> {
         self.waiting.push_back((self.last_due, message));
     }
 
+    /// Loses every message in flight.
+    pub(super) fn clear(&mut self) {
+        self.waiting.clear();
+    }
+
     /// Returns when the first message arrives.
     pub(super) fn due(&self) -> Option<u64> {
         self.waiting.front().map(|(due, _)| *due)

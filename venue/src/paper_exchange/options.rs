@@ -27,6 +27,21 @@ pub struct PaperOptions {
     pub seed: u64,
     /// Phases that the exchange begins by itself, in order of their times.
     pub schedule: Vec<ScheduledPhase>,
+    /// Whether it cancels every order of a gateway whose connection is lost.
+    pub cancel_on_disconnect: bool,
+    /// How it misbehaves.
+    pub faults: VenueFaults,
+}
+
+/// How a venue misbehaves, so that what follows from it can be tested.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct VenueFaults {
+    /// It refuses so many cancels of orders that work.
+    pub cancels_refused: u32,
+    /// It takes requests and does nothing about them, and says nothing, until it is no longer silent.
+    pub is_silent: bool,
+    /// It takes no request.
+    pub is_busy: bool,
 }
 
 impl Default for PaperOptions {
@@ -42,6 +57,8 @@ impl Default for PaperOptions {
             report_delay: Delay::NONE,
             seed: 0,
             schedule: Vec::new(),
+            cancel_on_disconnect: true,
+            faults: VenueFaults::default(),
         }
     }
 }

@@ -87,6 +87,8 @@ pub enum PaperRefusal {
         /// The most open orders.
         limit: usize,
     },
+    /// The exchange refuses cancels, as it was asked to ([`VenueFaults`](super::VenueFaults)).
+    CancelsRefused,
     /// The exchange was lost before it answered; it is unknown whether it had accepted the order.
     InDoubt,
 }
@@ -104,7 +106,8 @@ impl PaperRefusal {
             | Self::NeverRests
             | Self::Closed
             | Self::WouldTake
-            | Self::SideChanged => (Check::VENUE, None),
+            | Self::SideChanged
+            | Self::CancelsRefused => (Check::VENUE, None),
             Self::Duplicate => (Check::DUPLICATE, None),
             Self::UnknownOrder => (Check::UNKNOWN_ORDER, None),
             Self::TooManyOrders { limit } => {
@@ -137,6 +140,7 @@ impl PaperRefusal {
             Self::UnknownOrder => "no such order is open",
             Self::SideChanged => "a replacement must keep the side",
             Self::TooManyOrders { .. } => "the paper exchange has as many open orders as it accepts",
+            Self::CancelsRefused => "the paper exchange refuses this cancel as a fault",
             Self::InDoubt => "the paper exchange was restarted before it answered",
         }
     }

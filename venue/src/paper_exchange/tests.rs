@@ -11,8 +11,8 @@ use crate::open_orders::OpenOrders;
 use stele_strategies::book::BookSide;
 use stele_wire::codec::Message;
 use stele_wire::messages::{
-    InstrumentDefinition, Liquidity, MarketFlags, OrderAttributes, OrderType, SelfTradePrevention,
-    TimeInForce,
+    CancelScope, InstrumentDefinition, Liquidity, MarketFlags, OrderAttributes, OrderType,
+    SelfTradePrevention, Side, TimeInForce,
 };
 use zerocopy::little_endian::{I64, U16, U32, U64};
 

@@ -14,8 +14,9 @@ use stele_wire::bounds::{FRAME_VERSION, HEADER_LENGTH};
 use stele_wire::codec::Message;
 use stele_wire::frame::{FrameHeader, frame_length};
 use stele_wire::messages::{
-    BookAdd, BookCancel, BookExecute, Boolean, CancelOrder, InstrumentDefinition, MarketFlags, NewOrder,
-    OrderCancelled, OrderStatus, OrderType, ReplaceOrder, SCHEMA_ID, SCHEMA_VERSION, Side, TimeInForce,
+    BookAdd, BookCancel, BookExecute, Boolean, CancelOrder, CancelScope, InstrumentDefinition, MarketFlags,
+    MassCancel, NewOrder, OrderCancelled, OrderDropped, OrderStatus, OrderType, ReplaceOrder, SCHEMA_ID,
+    SCHEMA_VERSION, Side, TimeInForce,
 };
 use stele_wire::{Frame, Identity, Nanos, Position, Sequence};
 use zerocopy::little_endian::{U16, U64};
@@ -244,17 +245,27 @@ fn delays_in_both_directions_allocate_nothing_once_the_exchange_is_warm() {
     }
 }
 
-struct Sink(u64);
+/// Counts what it gets; it may take cancels only.
+#[derive(Default)]
+struct Sink {
+    orders: u64,
+    cancels: u64,
+    takes_cancels_only: bool,
+}
 
 impl Venue for Sink {
-    fn submit(&mut self, _order: Event<'_>, _now: Nanos) -> Result<(), VenueBusy> {
-        self.0 += 1;
+    fn submit(&mut self, order: Event<'_>, _now: Nanos) -> Result<(), VenueBusy> {
+        match order.template_id() {
+            NewOrder::TEMPLATE_ID if self.takes_cancels_only => return Err(VenueBusy),
+            NewOrder::TEMPLATE_ID => self.orders += 1,
+            _ => self.cancels += 1,
+        }
         Ok(())
     }
 }
 
 #[test]
-fn an_order_leaves_through_the_gateway_without_an_allocation() {
+fn orders_leave_cancels_overtake_them_and_what_waits_is_dropped_without_an_allocation() {
     let options = RingOptions { capacity: RING_LENGTH_MIN, huge_pages: false };
     let RingParts { ring, writer, mut journal, .. } = LogRing::create(&options, Position(0)).unwrap();
     let start = SequencerStart {
@@ -273,29 +284,43 @@ fn an_order_leaves_through_the_gateway_without_an_allocation() {
     let orders = sequencer.gating_consumer("gateway");
     let counters = Counters::create().unwrap();
     let mut gateway =
-        OrderGateway::new("gateway", orders, released, Watermark::Durable, Sink(0), UtcClock::new());
+        OrderGateway::new("gateway", orders, released, Watermark::Durable, Sink::default(), UtcClock::new());
     gateway.register_counters(&counters, 0).unwrap();
+    let mut observer = sequencer.gating_consumer("observer");
     let mut buffer = [0; 512];
+    let mut dropped = 0;
 
     let before = allocations();
-    for id in 1..=20_000 {
-        let order = crate::rig::order(id, 1);
+    for step in 1..=20_000_u64 {
+        let order = crate::rig::order(step, 1);
         let order = order.encode(&mut buffer, [], b"", b"").unwrap();
         strategy.offer(NewOrder::TEMPLATE_ID, order, Nanos(1)).unwrap();
+        // An order that left long ago, and every fourth time the order that was just sent.
+        let cancelled = if step % 4 == 0 { step } else { step.saturating_sub(40) };
+        let cancel = CancelOrder { cancelled_order_id: cancelled.into(), ..CancelOrder::NULL };
+        strategy.offer_message(&cancel, Nanos(1)).unwrap();
+        if step % 32 == 0 {
+            let mass = MassCancel { scope: CancelScope::ALL, side: Side::NONE, ..MassCancel::NULL };
+            strategy.offer_message(&mass, Nanos(1)).unwrap();
+        }
+        // The venue has long answered: otherwise the orders would stay open until there is no room.
         let done = OrderCancelled {
-            client_order_id: (id - 1).into(),
+            client_order_id: step.saturating_sub(1_000).into(),
             account: 1.into(),
             status: OrderStatus::DONE,
             ..OrderCancelled::NULL
         };
         reports.offer_message(&done, Nanos(1)).unwrap();
+        gateway.venue().takes_cancels_only = step % 64 < 32;
         sequencer.do_work().unwrap();
         let (from, batched) = (ring.watermarks().written(), ring.watermarks().batched());
         let to = journal.contiguous_end(from, batched);
         journal.advance_written(to);
         journal.advance_durable(to);
         gateway.do_work().unwrap();
+        observer.poll(1_000, |event| dropped += u64::from(event.message::<OrderDropped>().is_some()));
     }
     assert_eq!(allocations() - before, 0, "calls to the allocator");
-    assert!(gateway.venue().0 > 19_000, "{} orders left", gateway.venue().0);
+    let Sink { orders, cancels, .. } = *gateway.venue();
+    assert!(orders > 5_000 && cancels > 10_000 && dropped > 10_000, "{orders}, {cancels}, {dropped}");
 }

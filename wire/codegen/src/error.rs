@@ -1,4 +1,4 @@
-//! The errors of the parser: where the fault is, what it is, and how to correct it.
+//! The errors of the parser (where the fault is, what it is, and how to correct it) and of the generator.
 
 use std::fmt;
 
@@ -72,4 +72,21 @@ pub enum SchemaFault {
     Since { name: String, since: u16, version: u16 },
     #[error("groups or composites are nested deeper than {0}: flatten them")]
     TooDeep(usize),
+}
+
+/// Why Rust cannot be generated from a valid schema.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum CodegenError {
+    /// Two types would have the same name in Rust.
+    #[error("two Rust types would be called {0}: rename one in the schema")]
+    SameName(String),
+    /// The length of variable-length data is not directly before the bytes, or has 64 bits.
+    #[error("data {0}: its length must have 8, 16 or 32 bits and be directly before the bytes")]
+    Data(String),
+    /// A group's block length or number of entries has 64 bits.
+    #[error("group {0}: its dimensions have 64 bits: give them narrower types")]
+    Dimensions(String),
+    /// Two members of one type would have the same name in Rust.
+    #[error("two members of {0} would have the same name in Rust: rename one")]
+    Member(String),
 }

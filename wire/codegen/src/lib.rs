@@ -30,15 +30,18 @@
 //! ```
 #![forbid(unsafe_code)]
 
+mod blocks;
 mod emit;
 mod error;
 mod names;
+mod options;
 mod parse;
 mod rust;
 mod tables;
 mod tails;
 mod types;
 
-pub use emit::{CodegenError, CodegenOptions, generate};
-pub use error::{SchemaError, SchemaFault};
+pub use emit::generate;
+pub use error::{CodegenError, SchemaError, SchemaFault};
+pub use options::CodegenOptions;
 pub use parse::parse;

@@ -1,7 +1,7 @@
 //! Generates the tables that hold a [`Schema`] at run time: one line for each field.
 
-use crate::emit::{IN_MEMORY, banner};
 use crate::names::upper;
+use crate::rust::{IN_MEMORY, banner};
 use std::collections::BTreeMap;
 use std::fmt::Write;
 use stele_layout::{

@@ -1,12 +1,34 @@
 //! Generates what follows a block: the readers and writers of groups and data, and the entries of groups.
 
-use crate::emit::{CodegenError, Emitter, IN_MEMORY};
+use crate::blocks::{Emitter, length_type, steps};
+use crate::error::CodegenError;
 use crate::names::{pascal, snake};
-use crate::rust::{WIDTH, described, doc, storage};
+use crate::rust::{IN_MEMORY, WIDTH, described, doc};
 use std::fmt::Write;
-use stele_layout::{BlockLayout, Data};
+use stele_layout::{BlockLayout, GroupLayout, Slot};
 
 impl Emitter<'_, '_> {
+    /// Writes the entries of a group, and what follows each.
+    fn entry(&mut self, out: &mut String, name: &str, group: &GroupLayout) -> Result<(), CodegenError> {
+        let name = self.claim(name.to_owned())?;
+        let is_narrow = |slot: Slot| slot.primitive.size() <= 4;
+        if !is_narrow(group.block_length) || !is_narrow(group.count) {
+            return Err(CodegenError::Dimensions(group.name.to_string()));
+        }
+        let about = described(&group.description, &group.name);
+        let nulls = self.fields(out, &name, &about, &group.block.fields, group.block.length)?;
+        let (runtime, dimensions) = (self.options.runtime, pascal(&group.dimensions));
+        write!(
+            out,
+            "\n{runtime}::entry! {{\n    {name} in {dimensions}, {} {{\n{nulls}    }}\n",
+            group.block.length
+        )
+        .expect(IN_MEMORY);
+        self.block_items(out, &name, &group.block)?;
+        out.push_str("}\n");
+        self.tail(out, &name, &group.block, true)
+    }
+
     /// Writes the readers and the writer of the groups and data after the block `name`.
     pub(crate) fn tail(
         &mut self,
@@ -132,22 +154,4 @@ fn writer(out: &mut String, name: &str, block: &BlockLayout, is_entry: bool) -> 
     }
     write!(out, "{body}        {end}\n    }}\n}}\n").expect(IN_MEMORY);
     Ok(())
-}
-
-/// The statements that skip the first `count` groups and data after the block `name`.
-pub(crate) fn steps(name: &str, block: &BlockLayout, count: usize) -> Result<Vec<String>, CodegenError> {
-    let groups = block
-        .groups
-        .iter()
-        .map(|group| Ok(format!("tail.skip_group::<{name}{}>({});", pascal(&group.name), group.since)));
-    let data =
-        block.data.iter().map(|data| Ok(format!("tail.data::<{}>({});", length_type(data)?, data.since)));
-    groups.chain(data).take(count).collect()
-}
-
-fn length_type(data: &Data) -> Result<&'static str, CodegenError> {
-    if data.length.offset != 0 || data.offset != data.length.primitive.size() || data.offset > 4 {
-        return Err(CodegenError::Data(data.name.to_string()));
-    }
-    Ok(storage(data.length.primitive))
 }

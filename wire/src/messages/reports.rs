@@ -1312,7 +1312,8 @@ pub struct OrderReleased {
     pub watermark: U64,
     /// Nanoseconds since the Unix epoch, UTC.
     pub released_time: U64,
-    /// Number of orders since the previous release.
+    /// Number of orders and cancels that left since the previous release, without those that a CancelReleased
+    /// names.
     pub count: U32,
     /// Publisher of the bus; 0 means the sequencer itself.
     pub gateway: U16,
@@ -1654,7 +1655,7 @@ pub struct CancelReleased {
     pub watermark: U64,
     /// Nanoseconds since the Unix epoch, UTC.
     pub released_time: U64,
-    /// The order to cancel; 0 for a mass cancel.
+    /// The order to cancel; 0 for a mass cancel, and where the gateway does not know it.
     pub cancelled_sequence: U64,
     /// Publisher of the bus; 0 means the sequencer itself.
     pub gateway: U16,

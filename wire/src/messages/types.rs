@@ -739,6 +739,8 @@ crate::enumeration! {
         CANCELLED = 2, "Cancelled";
         /// The request names an order that never left.
         NOTHING_TO_CANCEL = 3, "NothingToCancel";
+        /// More orders or cancels wait than the gateway has room for.
+        NO_ROOM = 4, "NoRoom";
     }
 }
 

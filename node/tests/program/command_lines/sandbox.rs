@@ -10,6 +10,8 @@
 //! | `stele.toml`, `never.toml` | a configuration; one that takes no snapshots |
 //! | `shards.toml`, `examples/shards.toml` | the file of the repository |
 //! | `--case` of `hold release` | a case with a hold |
+//! | `strategy resume` | the strategy is paused before |
+//! | `PROPOSAL` | a limit that was proposed on the trail before |
 //! | `BUS`, or a bus without a name | a bus that runs for the whole test |
 //! | `imbalance` and its `ratio`, the strategy of one's own in a page | ma-cross and its `fast` |
 //! | `cargo run … --` | the program |
@@ -32,7 +34,9 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
-use stele_bus::FoundBus;
+use stele_door::DoorClient;
+use stele_journal::TrailReader;
+use stele_wire::messages::LimitProposed;
 
 /// The seconds of a run or a demo that would take longer.
 const SECONDS: &str = "0.3";
@@ -106,15 +110,23 @@ impl Prepared {
             let (file, trail) = (self.path("bus.toml"), self.path("bus"));
             fs::write(&file, configuration).unwrap();
             let run = spawn(&["run", "-c", text(&file), "--dir", text(&trail), "--seconds", "600"]);
-            let is_there = || {
-                let shards = FoundBus::find(Some(&name)).ok()?.shards().ok()?;
-                shards.first().map(|shard| shard.ring().exists())
-            };
-            wait_until("the bus runs", || is_there() == Some(true));
+            wait_until("the bus runs", || DoorClient::find(Some(&name)).is_ok());
             (Running(run), name)
         });
         name
     }
+}
+
+/// The sequence of the last proposal on the trail.
+fn last_proposal(trail: &Path) -> u64 {
+    let mut reader = TrailReader::open(trail).unwrap();
+    let mut last = None;
+    while let Some(entry) = reader.read_next().unwrap() {
+        if entry.frame.template_id() == LimitProposed::TEMPLATE_ID {
+            last = Some(entry.frame.sequence().0);
+        }
+    }
+    last.expect("a proposal was made")
 }
 
 fn spawn(words: &[&str]) -> Child {
@@ -224,6 +236,16 @@ impl<'a> Sandbox<'a> {
             let trail = self.path("trail");
             stele_ok(&["hold", "place", text(&trail), "--case", case, "--reason", "x", "--by", "1"]);
         }
+        if command.is("strategy") && command.has("resume") {
+            let trail = self.path("trail");
+            stele_ok(&["strategy", "pause", "1", "--reason", "x", "--by", "1", "--trail", text(&trail)]);
+        }
+        if let Some(proposal) = command.words.iter_mut().find(|word| *word == "PROPOSAL") {
+            let trail = self.path("trail");
+            let words = ["limit", "propose", "notional", "5", "--reason", "x", "--by", "1"];
+            stele_ok(&[&words[..], &["--trail", text(&trail)]].concat());
+            *proposal = last_proposal(&trail).to_string();
+        }
         if command.is("generate") {
             command.set("--events", EVENTS);
         }
@@ -251,7 +273,7 @@ impl<'a> Sandbox<'a> {
         {
             command.words.insert(2, bus().to_owned());
         }
-        if ["kill-switch", "limit"].iter().any(|name| command.is(name))
+        if ["kill-switch", "limit", "strategy"].iter().any(|name| command.is(name))
             && !command.has("--trail")
             && !command.has("--bus")
         {

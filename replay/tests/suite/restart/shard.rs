@@ -192,6 +192,7 @@ impl stele_venue::Venue for Venue {
             leaves: order.quantity.get(),
             is_acknowledged: false,
             cancel: None,
+            is_dropped: false,
         });
         Ok(())
     }

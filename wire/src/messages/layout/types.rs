@@ -332,6 +332,7 @@ pub(super) static ENUMS: [Enum; 48] = [
         ValidValue::compiled("KillSwitch", 1, 0),
         ValidValue::compiled("Cancelled", 2, 0),
         ValidValue::compiled("NothingToCancel", 3, 0),
+        ValidValue::compiled("NoRoom", 4, 0),
     ]) },
     Enum { name: Borrowed("StrategyAct"), primitive: Uint8, null: 255, description: Borrowed(""), values: Borrowed(&[
         ValidValue::compiled("None", 0, 0),

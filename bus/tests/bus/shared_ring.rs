@@ -1,27 +1,24 @@
-//! A ring in a file works like one in memory, and other mappings of it read everything without disturbing the
-//! writer.
+//! A ring in shared memory works like one of its process alone, and other mappings of it read everything
+//! without disturbing the writer.
 
-use crate::rig::{BLOCK, Folder, Rig, START, notice, start};
-use std::os::unix::fs::PermissionsExt as _;
-use stele_bus::bounds::{POISON_REASON_MAX, RING_LENGTH_MAX, RING_LENGTH_MIN};
+use crate::rig::{Rig, START, notice, start};
+use stele_bus::bounds::{POISON_REASON_MAX, RING_LENGTH_MIN};
 use stele_bus::{
-    AttachError, LogRing, LossyConsumer, Observed, Process, RingError, RingOptions, RingView, WriterState,
+    AttachError, Counters, Liveness, LogRing, LossyConsumer, Observed, Process, RingOptions, RingView,
+    WriterState,
 };
-use stele_testkit::skip::skip;
+use stele_wire::Sequence;
 use stele_wire::messages::VenueNotice;
-use stele_wire::{Position, Sequence};
 
 const OPTIONS: RingOptions = RingOptions { capacity: RING_LENGTH_MIN, huge_pages: false };
 
 #[test]
 fn an_attached_view_sees_the_log_its_watermarks_and_its_end() {
-    let folder = Folder::new("attached");
-    let path = folder.path.join("ring");
-    let parts = LogRing::create_at(&path, &OPTIONS, start().position).unwrap();
-    assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
-    assert!(matches!(RingView::attach(&path), Err(AttachError::NotReady(_))));
+    let parts = LogRing::create_shared(&OPTIONS, start().position).unwrap();
+    let memory = parts.ring.descriptor().unwrap().try_clone_to_owned().unwrap();
+    assert!(matches!(RingView::attach(memory, Liveness::Process), Err(AttachError::NotReady)));
     let mut rig = Rig::over(parts, Default::default());
-    let view = RingView::attach(&path).unwrap();
+    let view = rig.view();
     assert_eq!(view.identity(), Some(rig.start.identity));
     assert_eq!((view.first_sequence(), view.base()), (Some(Sequence(1_001)), rig.start.position));
     assert_eq!((view.capacity(), view.writer()), (RING_LENGTH_MIN, Process::current()));
@@ -54,10 +51,8 @@ fn an_attached_view_sees_the_log_its_watermarks_and_its_end() {
 
 #[test]
 fn an_abandoned_ring_is_marked_and_a_poisoned_one_has_its_reason() {
-    let folder = Folder::new("given-up");
-    let path = folder.path.join("ring");
-    let rig = Rig::over(LogRing::create_at(&path, &OPTIONS, start().position).unwrap(), Default::default());
-    let view = RingView::attach(&path).unwrap();
+    let rig = Rig::shared();
+    let view = rig.view();
     assert_eq!(view.poisoned(), None);
     rig.journal.poison(format!("ä{}", "é".repeat(POISON_REASON_MAX)));
     assert_eq!(view.poisoned(), Some(format!("ä{}", "é".repeat(POISON_REASON_MAX / 2 - 1)).as_str()));
@@ -67,19 +62,11 @@ fn an_abandoned_ring_is_marked_and_a_poisoned_one_has_its_reason() {
 }
 
 #[test]
-fn a_ring_that_does_not_fit_in_memory_is_an_error_at_once_and_leaves_no_file() {
-    let folder = Folder::new("too-large");
-    let path = folder.path.join("ring");
-    let options = RingOptions { capacity: RING_LENGTH_MAX, huge_pages: false };
-    let space = rustix::fs::statvfs(&folder.path).unwrap();
-    if space.f_blocks * space.f_frsize > RING_LENGTH_MAX as u64 {
-        return skip("a /dev/shm smaller than the largest ring");
-    }
-    let error = LogRing::create_at(&path, &options, Position(0)).unwrap_err();
-    assert!(matches!(error, RingError::Map { .. }), "{error}");
-    assert!(error.to_string().contains("/ring: "), "{error}");
-    assert!(!path.exists());
-    std::fs::write(&path, vec![0; 2 * BLOCK]).unwrap();
-    let error = RingView::attach(&path).unwrap_err().to_string();
-    assert!(error.ends_with("/ring cannot be read: it is not a ring"), "{error}");
+fn memory_that_is_not_a_ring_is_refused() {
+    let counters = Counters::create_shared().unwrap();
+    let memory = counters.descriptor().unwrap().try_clone_to_owned().unwrap();
+    let error = RingView::attach(memory, Liveness::Process).unwrap_err().to_string();
+    assert_eq!(error, "the shared memory cannot be read: it is not a ring");
+    let private = LogRing::create(&OPTIONS, start().position).unwrap();
+    assert!(private.ring.descriptor().is_none());
 }
