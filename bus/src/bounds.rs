@@ -59,6 +59,13 @@ pub const SUBMISSION_HEADER_WORDS: usize = 3;
 pub const SUBMISSION_WORDS_MAX: usize = SUBMISSION_HEADER_WORDS + BODY_LENGTH_MAX.div_ceil(8);
 /// The default length of a publisher's ring, in words of 8 bytes (512 KiB).
 pub const PUBLISHER_WORDS_DEFAULT: usize = 64 << 10;
+/// The default of how far ahead of its publisher's last number a submission may be. A publisher that skips
+/// more than a million numbers has lost its count.
+pub const NUMBER_STEP_MAX_DEFAULT: u64 = 1 << 20;
+/// The highest number that a person may set a publisher's numbering to: far from its end.
+pub const RESET_NUMBER_MAX: u64 = 1 << 62;
+/// The most strategies, accounts and venues that one publisher is limited to.
+pub const GRANT_SCOPES_MAX: usize = 64;
 /// The most publishers of one sequencer.
 pub const PUBLISHERS_MAX: usize = 64;
 /// The most gating consumers of one ring, not counting the journal.

@@ -31,7 +31,7 @@ pub trait Fold {
 /// The newest states of a bounded number of instruments. After its creation, only the fold allocates.
 ///
 /// ```
-/// use stele_bus::{Conflation, Event, Fold};
+/// use stele_bus::{Grants, Conflation, Event, Fold};
 /// # use stele_bus::{Agent, LogRing, ManualClock, NOT_RECEIVED, RingOptions, Sequencer, SequencerStart};
 /// # use stele_risk::{Risk, RiskLimits};
 /// # use stele_wire::{Identity, Nanos, Position, Sequence, messages::Trade};
@@ -61,7 +61,7 @@ pub trait Fold {
 ///     }
 /// }
 ///
-/// # let mut publisher = sequencer.publisher(1, "trades", 4096);
+/// # let mut publisher = sequencer.publisher(1, "trades", 4096, Grants::market());
 /// # let mut consumer = sequencer.gating_consumer("reader");
 /// # for price in [100, 101, 102] {
 /// #     let trade = Trade { instrument: 7.into(), price: price.into(), ..Trade::NULL };

@@ -19,7 +19,7 @@ pub use lossy::{LossyConsumer, Observed, Overrun};
 /// removes its gate.
 ///
 /// ```
-/// # use stele_bus::{Agent, LogRing, ManualClock, NOT_RECEIVED, RingOptions, Sequencer, SequencerStart};
+/// # use stele_bus::{Grants, Agent, LogRing, ManualClock, NOT_RECEIVED, RingOptions, Sequencer, SequencerStart};
 /// # use stele_risk::{Risk, RiskLimits};
 /// # use stele_wire::{Identity, Nanos, Position, Sequence, messages::Trade};
 /// # let start = SequencerStart {
@@ -33,7 +33,7 @@ pub use lossy::{LossyConsumer, Observed, Overrun};
 /// # let parts = LogRing::create(&RingOptions { capacity: 1 << 20, huge_pages: false }, start.position)?;
 /// # let (clock, risk) = (ManualClock::at(Nanos(1)), Risk::new(RiskLimits::default()));
 /// # let mut sequencer = Sequencer::new(&start, parts.writer, clock, risk)?;
-/// let mut publisher = sequencer.publisher(1, "notices", 4096);
+/// let mut publisher = sequencer.publisher(1, "notices", 4096, Grants::market());
 /// let mut consumer = sequencer.gating_consumer("reader");
 /// publisher.offer_message(&Trade::NULL, NOT_RECEIVED)?;
 /// sequencer.do_work()?;

@@ -118,7 +118,7 @@ mod tests {
         let clock = ManualClock::at(Nanos(1));
         let risk = Risk::new(RiskLimits::default());
         let mut sequencer = Sequencer::new(&start, writer, clock.clone(), risk).unwrap();
-        let mut publisher = sequencer.publisher(1, "feed", 1024);
+        let mut publisher = sequencer.publisher(1, "feed", 1024, crate::Grants::market());
         let (mut quick, slow) = (sequencer.gating_consumer("quick"), sequencer.gating_consumer("slow"));
         let mut watch = GateWatch::new(&ring, vec![quick.progress(), slow.progress()], PATIENCE);
         let begin = Instant::now();

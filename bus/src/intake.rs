@@ -2,6 +2,7 @@
 //! come.
 
 use crate::counters::sequencer::IntakeCounters;
+use crate::grants::Grants;
 use crate::refusals::{RefusedAtRing, UnreportedRefusals};
 use crate::shared::intake::RemoteIntake;
 use crate::shared::port::RemotePort;
@@ -54,6 +55,9 @@ pub(crate) struct Intake {
     pub(crate) last: u64,
     /// The publisher outlives the process.
     pub(crate) is_outside: bool,
+    /// What it may submit, and whether that is on the log.
+    pub(crate) grants: Grants,
+    pub(crate) is_granted: bool,
     /// What the publisher refused by itself.
     pub(crate) refused: Arc<RefusedAtRing>,
     pub(crate) unreported: UnreportedRefusals,
@@ -67,13 +71,21 @@ pub(crate) struct Intake {
 
 /// The intake of a publisher in another process, with lanes of `capacity` words, a power of two, and its
 /// port. `last` is the publisher's last number on the log.
-pub(crate) fn remote_intake(id: u16, name: &str, capacity: usize, last: u64) -> (Intake, RemotePort) {
+pub(crate) fn remote_intake(
+    id: u16,
+    name: &str,
+    capacity: usize,
+    grants: Grants,
+    last: u64,
+) -> (Intake, RemotePort) {
     let (mut producer, mut consumer) = RingBuffer::new(capacity);
     producer.push_entire_slice(&vec![0; capacity]).expect("the ring is empty");
     consumer.read_chunk(capacity).expect("the ring is full").commit_all();
     let name = shown(name);
-    let (remote, port) = RemoteIntake::create(id, &name, capacity, producer, last);
-    (Intake { last, is_outside: true, remote: Some(remote), ..Intake::new(id, name, consumer) }, port)
+    let numbers = (last, grants.number_step_max());
+    let (remote, port) = RemoteIntake::create(id, &name, capacity, producer, numbers);
+    let intake = Intake::new(id, name, grants, consumer);
+    (Intake { last, is_outside: true, remote: Some(remote), ..intake }, port)
 }
 
 /// A publisher's name as it is logged.
@@ -85,7 +97,8 @@ pub(crate) fn shown(name: &str) -> [u8; 32] {
 }
 
 impl Intake {
-    pub(crate) fn new(id: u16, name: [u8; 32], words: Consumer<u64>) -> Self {
+    pub(crate) fn new(id: u16, name: [u8; 32], grants: Grants, words: Consumer<u64>) -> Self {
+        grants.prepare();
         Self {
             id,
             name,
@@ -93,6 +106,8 @@ impl Intake {
             expected: None,
             last: 0,
             is_outside: false,
+            grants,
+            is_granted: false,
             refused: Arc::default(),
             unreported: UnreportedRefusals::default(),
             counters: None,
@@ -100,6 +115,32 @@ impl Intake {
             acknowledgement: Arc::default(),
             finished: Arc::default(),
         }
+    }
+
+    /// Takes what a publisher in another process committed. What another process claimed anew gets its grants
+    /// on the log again.
+    #[inline]
+    pub(crate) fn pump(&mut self) {
+        let Some(remote) = &mut self.remote else { return };
+        remote.pump();
+        if remote.is_claimed_anew() {
+            (self.is_granted, self.expected) = (false, None);
+        }
+    }
+
+    /// Acknowledges to the publisher that everything that was taken is on the log, before `position`.
+    #[inline]
+    pub(crate) fn acknowledge(&mut self, position: Position) {
+        match &mut self.remote {
+            Some(remote) => remote.acknowledge(self.last, position, self.words.is_empty()),
+            None => self.acknowledgement.set(self.last, position),
+        }
+    }
+
+    /// Continues the numbering after `last`, as an event that ends before `position` says.
+    pub(crate) fn reset(&mut self, last: u64, position: Position) {
+        (self.last, self.expected) = (last, None);
+        self.acknowledge(position);
     }
 
     /// Whether nothing more can come after what is in the ring now.

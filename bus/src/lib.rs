@@ -43,6 +43,7 @@
 //! |---|---|---|
 //! | [`sequencer`], `head`, [`appender`] | the log's only writer: numbering, checks, batches | the sequencer's |
 //! | [`publisher`], `submission`, `intake` | a publisher's ring: its two ends and its layout | the publisher's; the sequencer's |
+//! | [`grants`] | what a publisher may submit | the sequencer's |
 //! | [`consumer`], [`conflate`] | reading in place or by copy; the newest state of each instrument | the consumer's |
 //! | [`ring`], `mapping`, `claims`, [`watermarks`], [`health`] | the ring's memory and its shared header | any |
 //! | [`gates`] | detection of stalled consumers | any, off the hot path |
@@ -88,6 +89,8 @@ pub mod counters;
 #[cfg(not(loom))]
 pub mod gates;
 #[cfg(not(loom))]
+pub mod grants;
+#[cfg(not(loom))]
 mod head;
 #[cfg(not(loom))]
 pub mod health;
@@ -130,6 +133,7 @@ pub use {
     core::{Core, CoreError, CoreOptions, DutyCycleTimes, DutyCycles, allowed_cpus, set_affinity},
     counters::{Counter, CounterError, CounterLabels, CounterReader, Counters, Histogram},
     gates::{GateWatch, StalledConsumer},
+    grants::Grants,
     head::SequencerStart,
     health::Backpressure,
     idle::{IdleStrategy, Idler},
@@ -148,6 +152,6 @@ pub use {
         publisher::RemotePublisher,
     },
     submission::{FOREIGN_LENGTH_MAX, NOT_RECEIVED, Refusal},
-    templates::{MessageClass, Template, template},
+    templates::{MessageClass, OriginFields, Template, template},
     timers::Timers,
 };

@@ -2,6 +2,7 @@
 //! of words, several at a time. The module `submission` draws the content of the ring.
 
 use crate::bounds::SUBMISSION_HEADER_WORDS;
+use crate::grants::Grants;
 use crate::health::Backpressure;
 use crate::intake::{AcknowledgementCell, Intake, shown};
 use crate::refusals::RefusedAtRing;
@@ -22,7 +23,8 @@ pub use crate::intake::Acknowledgement;
 /// set with [`Publisher::continue_after`].
 ///
 /// ```
-/// # use stele_bus::{Agent, LogRing, ManualClock, NOT_RECEIVED, RingOptions, Sequencer, SequencerStart};
+/// # use stele_bus::{Agent, Grants, LogRing, ManualClock, NOT_RECEIVED, RingOptions};
+/// # use stele_bus::{Sequencer, SequencerStart};
 /// # use stele_risk::{Risk, RiskLimits};
 /// # use stele_wire::{Identity, Nanos, Position, Sequence, messages::Trade};
 /// # let start = SequencerStart {
@@ -36,7 +38,7 @@ pub use crate::intake::Acknowledgement;
 /// # let parts = LogRing::create(&RingOptions { capacity: 1 << 20, huge_pages: false }, start.position)?;
 /// # let (clock, risk) = (ManualClock::at(Nanos(1)), Risk::new(RiskLimits::default()));
 /// # let mut sequencer = Sequencer::new(&start, parts.writer, clock, risk)?;
-/// let mut publisher = sequencer.publisher(1, "notices", 4096);
+/// let mut publisher = sequencer.publisher(1, "notices", 4096, Grants::market());
 /// let mut offered = 0;
 /// let refusal = loop {
 ///     match publisher.offer_message(&Trade::NULL, NOT_RECEIVED) {
@@ -68,7 +70,13 @@ pub struct Publisher {
 }
 
 /// Both ends of a ring of `capacity` words for the publisher `id`; `name` is cut to 32 bytes.
-pub(crate) fn publisher(ring: &LogRing, id: u16, name: &str, capacity: usize) -> (Publisher, Intake) {
+pub(crate) fn publisher(
+    ring: &LogRing,
+    id: u16,
+    name: &str,
+    capacity: usize,
+    grants: Grants,
+) -> (Publisher, Intake) {
     assert!(capacity >= 2 * SUBMISSION_HEADER_WORDS, "a ring of {capacity} words takes no submission");
     let (mut producer, mut consumer) = RingBuffer::new(capacity);
     // The first touch of a page costs microseconds, so it happens here and not on the hot path.
@@ -91,7 +99,10 @@ pub(crate) fn publisher(ring: &LogRing, id: u16, name: &str, capacity: usize) ->
         acknowledgement: Arc::default(),
     };
     let (refused, acknowledgement) = (publisher.refusals.clone(), publisher.acknowledgement.clone());
-    (publisher, Intake { refused, finished, acknowledgement, ..Intake::new(id, shown(name), consumer) })
+    (
+        publisher,
+        Intake { refused, finished, acknowledgement, ..Intake::new(id, shown(name), grants, consumer) },
+    )
 }
 
 impl Publisher {

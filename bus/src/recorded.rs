@@ -2,11 +2,12 @@
 //! on the log, and the last number of each publisher. Both are pure state machines that are fed the log's
 //! events in order.
 
+use crate::refusals::USED_UP;
 use std::collections::{BTreeMap, BTreeSet};
 use stele_wire::Frame;
 use stele_wire::messages::{
-    CancelOrder, MassCancel, NewOrder, PublisherProgress, Quote, QuoteCancel, RefusedOrder, ReplaceOrder,
-    SchemaText, TimerSet,
+    CancelOrder, MassCancel, NewOrder, PublisherGrant, PublisherProgress, PublisherReset, Quote, QuoteCancel,
+    RefusedOrder, ReplaceOrder, SchemaText, SubmissionRefused, TimerSet,
 };
 
 /// Schemas whose whole text is on the log.
@@ -35,8 +36,9 @@ impl RecordedSchemas {
 /// The last number of each publisher that the log contains.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct RecordedNumbers {
-    /// The last number by publisher. It is in the messages that carry one, including refused ones, or in the
-    /// `PublisherProgress` before a message that does not.
+    /// The last number by publisher. It is in the messages that carry one, including refused ones, in the
+    /// `PublisherProgress` before a message that does not, in the `SubmissionRefused` of one that was dropped
+    /// for what it contained, or in the `PublisherGrant` of a later session. A `PublisherReset` sets it.
     pub last: BTreeMap<u16, u64>,
     /// The publisher of a `PublisherProgress` that was the last event. The next event is from that publisher,
     /// unless it carries a number itself.
@@ -64,6 +66,24 @@ impl RecordedNumbers {
                 numbered!(PublisherProgress);
                 self.announced = event.message::<PublisherProgress>().map(|message| message.publisher.get());
             }
+            PublisherGrant::TEMPLATE_ID => {
+                if let Some(grant) = event.message::<PublisherGrant>() {
+                    self.reached(grant.publisher.get(), grant.last_number.get());
+                }
+            }
+            PublisherReset::TEMPLATE_ID => {
+                if let Some(reset) = event.message::<PublisherReset>() {
+                    self.last.insert(reset.publisher.get(), reset.new_number.get());
+                    self.counted(announced.filter(|publisher| *publisher != reset.publisher.get()));
+                }
+            }
+            SubmissionRefused::TEMPLATE_ID => {
+                if let Some(refused) = event.message::<SubmissionRefused>()
+                    && USED_UP.contains(&refused.reason)
+                {
+                    self.reached(refused.publisher.get(), refused.last_publisher_sequence.get());
+                }
+            }
             RefusedOrder::TEMPLATE_ID => numbered!(RefusedOrder),
             Quote::TEMPLATE_ID => numbered!(Quote),
             QuoteCancel::TEMPLATE_ID => numbered!(QuoteCancel),
@@ -72,11 +92,14 @@ impl RecordedNumbers {
             CancelOrder::TEMPLATE_ID => numbered!(CancelOrder),
             MassCancel::TEMPLATE_ID => numbered!(MassCancel),
             TimerSet::TEMPLATE_ID => numbered!(TimerSet),
-            _ => {
-                if let Some(last) = announced.and_then(|publisher| self.last.get_mut(&publisher)) {
-                    *last += 1;
-                }
-            }
+            _ => self.counted(announced),
+        }
+    }
+
+    /// The event is from the publisher that was announced.
+    fn counted(&mut self, announced: Option<u16>) {
+        if let Some(last) = announced.and_then(|publisher| self.last.get_mut(&publisher)) {
+            *last += 1;
         }
     }
 

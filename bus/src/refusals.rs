@@ -11,6 +11,12 @@
 //! | malformed | the sequencer | `SubmissionRefused`, many in one |
 //! | malformed | the publisher's ring | no: the caller gets the error, and nothing is submitted |
 //! | duplicate | the sequencer | `SubmissionRefused`, many in one |
+//! | not granted | the sequencer | `SubmissionRefused`, many in one |
+//! | not granted, of an order outside the publisher's scopes | the sequencer | `RefusedOrder`, `OrderRejected` |
+//! | number too far ahead | the sequencer | `SubmissionRefused`, many in one; the numbering does not move |
+//!
+//! A malformed submission and one that is not granted use up their number. That of a publisher in another
+//! process is on the log before it is acknowledged, so that a restart recognises a retry.
 
 use crate::bounds::REFUSALS_REPORT_INTERVAL;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -18,7 +24,10 @@ use stele_wire::Nanos;
 use stele_wire::messages::{Check, RefusalReason, SubmissionClass, SubmissionRefused};
 
 /// The number of reasons, including NONE.
-const REASONS: usize = RefusalReason::DUPLICATE.0 as usize + 1;
+const REASONS: usize = RefusalReason::NUMBER_JUMP.0 as usize + 1;
+
+/// The reasons for which a submission is refused without an event, although its number is used up.
+pub(crate) const USED_UP: [RefusalReason; 2] = [RefusalReason::MALFORMED, RefusalReason::NOT_GRANTED];
 
 /// Counts of refusals by reason.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -50,6 +59,7 @@ pub(crate) fn reason_of(check: Check, is_journal: bool) -> RefusalReason {
     match check {
         Check::KILL_SWITCH => RefusalReason::KILL_SWITCH,
         Check::MALFORMED => RefusalReason::MALFORMED,
+        Check::NOT_GRANTED => RefusalReason::NOT_GRANTED,
         Check::BUS_BEHIND if is_journal => RefusalReason::JOURNAL_BEHIND,
         Check::BUS_BEHIND => RefusalReason::CONSUMER_BEHIND,
         _ => RefusalReason::RISK,
@@ -132,7 +142,17 @@ impl UnreportedRefusals {
     /// Returns the next event that reports refusals, and forgets those.
     pub(crate) fn report(&mut self, publisher: u16, age: Nanos) -> Option<SubmissionRefused> {
         let index = self.notes.iter().position(Option::is_some)?;
-        let Note { count, first, last, template_id, class } = self.notes[index].take()?;
+        self.report_reason(RefusalReason(index as u8), publisher, age)
+    }
+
+    /// Returns the event that reports the refusals for one reason, if there are any, and forgets those.
+    pub(crate) fn report_reason(
+        &mut self,
+        reason: RefusalReason,
+        publisher: u16,
+        age: Nanos,
+    ) -> Option<SubmissionRefused> {
+        let Note { count, first, last, template_id, class } = self.notes[usize::from(reason.0)].take()?;
         self.reported_at = Some(age);
         Some(SubmissionRefused {
             count: count.into(),
@@ -141,9 +161,14 @@ impl UnreportedRefusals {
             publisher: publisher.into(),
             template_id: template_id.into(),
             submission_class: class,
-            reason: RefusalReason(index as u8),
+            reason,
             ..SubmissionRefused::NULL
         })
+    }
+
+    /// Whether a refusal that used up a number is not reported.
+    pub(crate) fn has_used_up(&self) -> bool {
+        USED_UP.iter().any(|reason| self.notes[usize::from(reason.0)].is_some())
     }
 
     /// Whether everything was reported.

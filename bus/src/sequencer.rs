@@ -2,10 +2,15 @@
 //! thread without locks and without waiting.
 //!
 //! A submission is identified by its publisher and the publisher's own number, which only grows. Duplicates
-//! are dropped, counted and reported on the log, also after a restart ([`Sequencer::continue_numbering`]).
+//! are dropped, counted and reported on the log, also after a restart ([`Sequencer::continue_numbering`]). The
+//! sequencer writes both into messages that carry them, and refuses what the publisher was not granted
+//! ([`Grants`]).
 
 mod desk;
+mod numbering;
 mod own;
+#[cfg(test)]
+mod schedules;
 pub(crate) mod statistics;
 
 use crate::agent::{Agent, AgentError};
@@ -18,6 +23,7 @@ use crate::clock::{Clock, ClockWatch};
 use crate::consumer::GatingConsumer;
 use crate::counters::sequencer::{IntakeCounters, SequencerCounters};
 use crate::counters::{CounterError, Counters};
+use crate::grants::Grants;
 use crate::head::{LogHead, SequencerStart};
 use crate::intake::{Intake, remote_intake};
 use crate::publisher::{Publisher, publisher};
@@ -27,6 +33,7 @@ use crate::shared::port::RemotePort;
 use crate::submission::Submission;
 use crate::timers::{TimerStop, Timers};
 use desk::{Desk, Origin, Verdict};
+use numbering::notes_length;
 use statistics::SequencerStatistics;
 use std::collections::BTreeMap;
 use stele_risk::{PendingCancels, Risk};
@@ -36,7 +43,8 @@ use stele_wire::{Nanos, Position, Sequence};
 /// The only writer of the log.
 ///
 /// ```
-/// use stele_bus::{Agent, LogRing, ManualClock, NOT_RECEIVED, RingOptions, Sequencer, SequencerStart};
+/// use stele_bus::{Agent, Grants, LogRing, ManualClock, NOT_RECEIVED, RingOptions};
+/// use stele_bus::{Sequencer, SequencerStart};
 /// use stele_risk::{Risk, RiskLimits};
 /// use stele_wire::messages::Trade;
 /// use stele_wire::{Identity, Nanos, Position, Sequence};
@@ -54,11 +62,11 @@ use stele_wire::{Nanos, Position, Sequence};
 /// let parts = LogRing::create(&options, start.position)?;
 /// let (clock, risk) = (ManualClock::at(Nanos(1)), Risk::new(RiskLimits::default()));
 /// let mut sequencer = Sequencer::new(&start, parts.writer, clock, risk)?;
-/// let mut publisher = sequencer.publisher(1, "notices", 4096);
+/// let mut publisher = sequencer.publisher(1, "notices", 4096, Grants::market());
 /// publisher.offer_message(&Trade::NULL, NOT_RECEIVED)?;
 /// sequencer.do_work()?;
-/// // The publisher's numbering is recorded before its first event.
-/// assert_eq!(sequencer.next_sequence(), Sequence(3));
+/// // The publisher's grants and its numbering are recorded before its first event.
+/// assert_eq!(sequencer.next_sequence(), Sequence(4));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Debug)]
@@ -103,6 +111,7 @@ impl<C: Clock> Sequencer<C> {
             timers: Timers::new(),
             timer_stop: TimerStop::default(),
             cancels: PendingCancels::default(),
+            reset: None,
             closer: SessionCloser::new(start.identity.epoch),
             clock_watch,
             clock_checked_at: CLOCK_CHECK_INTERVAL,
@@ -147,13 +156,20 @@ impl<C: Clock> Sequencer<C> {
     }
 
     /// Registers a publisher with a ring of `capacity` words, see [`crate::bounds::PUBLISHER_WORDS_DEFAULT`].
-    /// `id` identifies it in messages (0 is the sequencer itself); `name` is cut to 32 bytes.
+    /// `id` identifies it in messages (0 is the sequencer itself); `name` is cut to 32 bytes; `grants` is what
+    /// it may submit.
     ///
     /// # Panics
     /// When the id is 0 or in use, or when there are [`PUBLISHERS_MAX`] publishers already.
-    pub fn publisher(&mut self, id: u16, name: &str, capacity: usize) -> Publisher {
+    pub fn publisher(
+        &mut self,
+        id: u16,
+        name: &str,
+        capacity: usize,
+        grants: impl Into<Grants>,
+    ) -> Publisher {
         self.assert_free(id);
-        let (mut publisher, mut intake) = publisher(self.desk.head.ring(), id, name, capacity);
+        let (mut publisher, mut intake) = publisher(self.desk.head.ring(), id, name, capacity, grants.into());
         intake.last = self.known.get(&id).copied().unwrap_or(0);
         publisher.continue_after(intake.last);
         intake.acknowledgement.set(intake.last, self.desk.head.ring().base());
@@ -166,10 +182,16 @@ impl<C: Clock> Sequencer<C> {
     ///
     /// # Panics
     /// As [`Sequencer::publisher`].
-    pub fn remote_publisher(&mut self, id: u16, name: &str, capacity: usize) -> RemotePort {
+    pub fn remote_publisher(
+        &mut self,
+        id: u16,
+        name: &str,
+        capacity: usize,
+        grants: impl Into<Grants>,
+    ) -> RemotePort {
         self.assert_free(id);
         let last = self.known.get(&id).copied().unwrap_or(0);
-        let (intake, port) = remote_intake(id, name, capacity, last);
+        let (intake, port) = remote_intake(id, name, capacity, grants.into(), last);
         self.intakes.push(intake);
         port
     }
@@ -240,8 +262,8 @@ impl<C: Clock> Sequencer<C> {
     #[inline]
     fn drain(&mut self, index: usize) -> usize {
         let intake = &mut self.intakes[index];
-        if let Some(remote) = &mut intake.remote {
-            remote.pump();
+        if intake.remote.is_some() {
+            intake.pump();
         }
         let available = intake.words.slots();
         if available == 0 {
@@ -249,36 +271,49 @@ impl<C: Clock> Sequencer<C> {
         }
         let mut origin = Origin {
             id: intake.id,
+            granted: intake.grants.mask(),
+            number_step_max: intake.grants.number_step_max(),
+            notes_length: notes_length(&intake.grants, intake.is_granted, intake.is_outside),
             name: &intake.name,
+            grants: &intake.grants,
+            is_granted: &mut intake.is_granted,
             is_outside: intake.is_outside,
             expected: &mut intake.expected,
             last: &mut intake.last,
             unreported: &mut intake.unreported,
         };
-        let chunk = intake.words.read_chunk(available).expect("the words were there");
-        let words = chunk.as_slices();
+        let mut chunk = intake.words.read_chunk(available).expect("the words were there");
+        let words = chunk.as_mut_slices();
         let (mut at, mut taken, mut first) = (0, 0, None);
         while at < available.min(CHUNK_WORDS_MAX) && taken < CHUNK_EVENTS_MAX {
-            let submission = Submission::read(words, at);
-            if self.desk.admit(&submission, &mut origin) == Verdict::NoRoom {
+            let submission = Submission::read((&mut *words.0, &mut *words.1), at, origin.id);
+            let verdict = self.desk.admit(&submission, &mut origin);
+            if verdict == Verdict::NoRoom {
                 self.desk.statistics.waits += 1;
                 break;
             }
             first = first.or_else(|| Some((submission.received, self.desk.head.timestamp())));
             at += submission.words();
             taken += 1;
+            if verdict == Verdict::Reset {
+                break;
+            }
+        }
+        if origin.is_outside && origin.unreported.has_used_up() {
+            self.desk.report_used_up(&mut origin);
         }
         self.desk.head.end_stretch();
         chunk.commit(at);
+        if let Some(reset) = self.desk.reset.take() {
+            self.reset_numbering(reset);
+        }
+        let intake = &mut self.intakes[index];
         // Counting comes after the events are published, so that it delays none.
         if let (Some((received, sequenced)), Some(counters)) = (first, &mut self.desk.counters) {
             counters.on_sequenced(received, sequenced);
         }
         let position = self.desk.head.writer().head();
-        match &intake.remote {
-            Some(remote) => remote.acknowledge(intake.last, position),
-            None => intake.acknowledgement.set(intake.last, position),
-        }
+        intake.acknowledge(position);
         if let Some(counters) = &mut intake.counters {
             counters.on_chunk(taken, available - at);
         }

@@ -12,7 +12,7 @@
 //! with its own SBE message header.
 
 use crate::bounds::SUBMISSION_HEADER_WORDS;
-use crate::templates::template;
+use crate::templates::{OriginFields, Template, template};
 use stele_wire::Nanos;
 use stele_wire::bounds::BODY_LENGTH_MAX;
 use stele_wire::codec::MessageHeader;
@@ -131,6 +131,8 @@ pub(crate) type Words<'a> = (&'a [u64], &'a [u64]);
 /// One submission in a chunk of the ring.
 pub(crate) struct Submission<'a> {
     pub(crate) template_id: u16,
+    /// The template, if it is a message of Stele's schema and the body is as long as its block.
+    pub(crate) template: Option<Template>,
     pub(crate) body_length: usize,
     pub(crate) received: Nanos,
     pub(crate) sequence: u64,
@@ -138,10 +140,36 @@ pub(crate) struct Submission<'a> {
     pub(crate) body: Words<'a>,
 }
 
+/// Writes the number and the publisher into the body that begins at word `at`.
+#[inline(never)]
+fn write_origin(
+    chunk: (&mut [u64], &mut [u64]),
+    at: usize,
+    origin: OriginFields,
+    number: u64,
+    publisher: u16,
+) {
+    let (first, second) = chunk;
+    let mut set = |offset: usize, mask: u64, value: u64| {
+        let (index, split) = (at + offset / 8, first.len());
+        let word = if index < split { &mut first[index] } else { &mut second[index - split] };
+        *word = *word & !mask | value;
+    };
+    let (number_at, publisher_at) = origin.offsets();
+    if let Some(offset) = number_at {
+        set(offset, u64::MAX, number);
+    }
+    if let Some(offset) = publisher_at {
+        let shift = 8 * (offset % 8);
+        set(offset, 0xFFFF << shift, u64::from(publisher) << shift);
+    }
+}
+
 impl<'a> Submission<'a> {
-    /// The submission at word `at` of a chunk that consists of `chunk.0` and `chunk.1`.
+    /// The submission at word `at` of a chunk that consists of `chunk.0` and `chunk.1`. Where its message
+    /// carries the identity of its publisher, that of `publisher` is written into it, whatever was submitted.
     #[inline]
-    pub(crate) fn read(chunk: (&'a [u64], &'a [u64]), at: usize) -> Self {
+    pub(crate) fn read(chunk: (&'a mut [u64], &'a mut [u64]), at: usize, publisher: u16) -> Self {
         let [description, received, sequence] = match chunk.0.get(at..at + SUBMISSION_HEADER_WORDS) {
             Some(header) => std::array::from_fn(|index| header[index]),
             None => std::array::from_fn(|index| match chunk.0.get(at + index) {
@@ -149,14 +177,22 @@ impl<'a> Submission<'a> {
                 None => chunk.1[at + index - chunk.0.len()],
             }),
         };
-        let body_length = (description & 0xFFFF) as usize;
+        let (template_id, body_length) = ((description >> 16) as u16, (description & 0xFFFF) as usize);
+        let template = template(template_id).filter(|template| body_length >= template.block_length as usize);
         let start = at + SUBMISSION_HEADER_WORDS;
+        let (first, second) = chunk;
+        if let Some(Template { origin, .. }) = template
+            && origin != OriginFields::None
+        {
+            write_origin((&mut *first, &mut *second), start, origin, sequence, publisher);
+        }
         Self {
-            template_id: (description >> 16) as u16,
+            template_id,
+            template,
             body_length,
             received: Nanos(received),
             sequence,
-            body: between(chunk, start, start + body_length.div_ceil(8)),
+            body: between((first, second), start, start + body_length.div_ceil(8)),
         }
     }
 

@@ -7,7 +7,7 @@ use std::mem::offset_of;
 use stele_wire::codec::Message;
 use stele_wire::messages::{
     AccessRecorded, AlertAction, CreditAllotment, KeyRotated, KillSwitch, LegalHold, LimitProposed,
-    OperatorCancel, RetentionAct, RiskLimit, StrategyAct, StrategyCommand, SwitchState,
+    OperatorCancel, PublisherReset, RetentionAct, RiskLimit, StrategyAct, StrategyCommand, SwitchState,
 };
 use zerocopy::FromBytes as _;
 
@@ -97,7 +97,7 @@ macro_rules! control {
 }
 
 /// Every message that the door submits for others.
-const CONTROLS: [Control; 11] = [
+const CONTROLS: [Control; 12] = [
     control!(
         KillSwitch,
         Controls,
@@ -141,6 +141,13 @@ const CONTROLS: [Control; 11] = [
         Some(offset_of!(OperatorCancel, party)),
         Some(offset_of!(OperatorCancel, approved_by)),
         |_| Permission::StopTrading
+    ),
+    control!(
+        PublisherReset,
+        Controls,
+        Some(offset_of!(PublisherReset, party)),
+        Some(offset_of!(PublisherReset, approved_by)),
+        |_| Permission::Administer
     ),
     control!(
         LegalHold,

@@ -12,8 +12,8 @@ use stele_bus::bounds::{GATING_CONSUMERS_MAX, PUBLISHER_WORDS_DEFAULT, PUBLISHER
 use stele_bus::session::{ProgramIdentity, SchemaDocument};
 use stele_bus::{
     Agent, Clock as _, ClockQuality, ConsumerProgress, ControlPublisher, Counters, EventSink, GatingConsumer,
-    LogRing, LossyConsumer, NOT_RECEIVED, Publisher, Refusal, Sequencer, SequencerStart, SessionBeginning,
-    SessionCloser, UtcClock,
+    Grants, LogRing, LossyConsumer, NOT_RECEIVED, Publisher, Refusal, Sequencer, SequencerStart,
+    SessionBeginning, SessionCloser, UtcClock,
 };
 use stele_door::{BindError, DoorListener, DoorServer, People, ServedBus, ServedShard, SocketAddress};
 use stele_journal::{CatchUp, EngineNotice, Journal, RecoveryReport};
@@ -86,7 +86,8 @@ impl Bus {
         let mut sequencer =
             sequencer.map_err(|source| BusError::Geometry { trail: trail.to_owned(), source })?;
         sequencer.continue_numbering(earlier.numbers.clone());
-        let control = sequencer.publisher(CONTROL_PUBLISHER, "session", PUBLISHER_WORDS_DEFAULT);
+        let control =
+            sequencer.publisher(CONTROL_PUBLISHER, "session", PUBLISHER_WORDS_DEFAULT, Grants::session());
         let (mut journal, notices) = opened.attach(ring.journal)?;
         let counters = listener.is_some().then(Counters::create_shared).transpose().map_err(no_counters)?;
         if let Some(counters) = &counters {
@@ -125,27 +126,32 @@ impl Bus {
         self.parts.as_mut().expect("only `start` and `stop` take the parts, and they consume the bus")
     }
 
-    /// Creates a publisher for this process. Its number is the lowest free one from 2 on, so publishers that
+    /// Creates a publisher for this process, which may submit what `grants` says. Its number is the lowest free one from 2 on, so publishers that
     /// are created in the same order have the same numbers in every session.
     ///
     /// # Errors
     /// [`BusError::Registration`] where the number is taken, or where the bus has no place for another one.
-    pub fn publisher(&mut self, name: &str) -> Result<Publisher, BusError> {
+    pub fn publisher(&mut self, name: &str, grants: impl Into<Grants>) -> Result<Publisher, BusError> {
         let taken = &self.parts().publishers;
         let id = (CONTROL_PUBLISHER..)
             .find(|id| !taken.contains(id))
             .expect("there are more numbers than publishers");
-        self.publisher_with_id(id, name)
+        self.publisher_with_id(id, name, grants)
     }
 
-    /// Creates a publisher for this process with the number `id`, which must not be 0 or 1.
+    /// As [`Bus::publisher`], with the number `id`, which must not be 0 or 1.
     ///
     /// # Errors
     /// [`BusError::Registration`] where the number is taken, or where the bus has no place for another one.
-    pub fn publisher_with_id(&mut self, id: u16, name: &str) -> Result<Publisher, BusError> {
+    pub fn publisher_with_id(
+        &mut self,
+        id: u16,
+        name: &str,
+        grants: impl Into<Grants>,
+    ) -> Result<Publisher, BusError> {
         let parts = self.parts_mut();
         parts.take_publisher(id)?;
-        Ok(parts.sequencer.publisher(id, name, PUBLISHER_WORDS_DEFAULT))
+        Ok(parts.sequencer.publisher(id, name, PUBLISHER_WORDS_DEFAULT, grants))
     }
 
     /// Creates a consumer that reads in place. Before the first turn it consumes the whole session, from its
@@ -332,9 +338,9 @@ impl Parts {
         let remote = self.options.remote.clone();
         let RemoteAccess { name, publishers } = remote.expect("there is a listener where there is access");
         let mut ports = Vec::with_capacity(publishers.len());
-        for (id, name) in publishers {
+        for (id, name, grants) in publishers {
             self.take_publisher(id)?;
-            ports.push(self.sequencer.remote_publisher(id, &name, PUBLISHER_WORDS_DEFAULT));
+            ports.push(self.sequencer.remote_publisher(id, &name, PUBLISHER_WORDS_DEFAULT, grants));
         }
         let shard = ServedShard {
             id: self.start.identity.shard.0,

@@ -5,7 +5,7 @@ use std::path::Path;
 use stele_bus::{RecordedNumbers, RecordedSchemas};
 use stele_journal::{TrailError, TrailReader};
 use stele_wire::frame::Frame;
-use stele_wire::messages::{PublisherProgress, SchemaText, SessionStart};
+use stele_wire::messages::{PublisherGrant, PublisherProgress, SchemaText, SessionStart};
 
 /// The schemas whose text is on the trail, and, where requested, the last number of each publisher.
 #[derive(Default)]
@@ -45,6 +45,11 @@ impl Earlier {
 
 /// Whether the event belongs to the beginning of a session; the schemas' text follows `SessionStart`.
 fn is_of_a_beginning(frame: &Frame<'_>) -> bool {
-    let of_beginning = [PublisherProgress::TEMPLATE_ID, SessionStart::TEMPLATE_ID, SchemaText::TEMPLATE_ID];
+    let of_beginning = [
+        PublisherGrant::TEMPLATE_ID,
+        PublisherProgress::TEMPLATE_ID,
+        SessionStart::TEMPLATE_ID,
+        SchemaText::TEMPLATE_ID,
+    ];
     frame.is_stele() && of_beginning.contains(&frame.template_id())
 }

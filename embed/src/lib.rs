@@ -11,14 +11,14 @@
 //! `stele verify`.
 //!
 //! ```
-//! use stele_embed::{Bus, BusOptions};
+//! use stele_embed::{Bus, BusOptions, Grants};
 //! use stele_wire::messages::Trade;
 //!
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! # let folder = tempfile::tempdir()?;
 //! # let trail = folder.path().join("trail");
 //! let mut bus = Bus::open(&trail, BusOptions::default())?;
-//! let mut notices = bus.publisher("notices")?;
+//! let mut notices = bus.publisher("notices", Grants::market())?;
 //! let mut reader = bus.gating_consumer("reader")?;
 //! let bus = bus.start()?;
 //! bus.publish(&mut notices, &Trade::NULL)?;
@@ -43,3 +43,4 @@ pub use bus::Bus;
 pub use error::BusError;
 pub use options::{BusOptions, RemoteAccess, Threads};
 pub use running::RunningBus;
+pub use stele_bus::Grants;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 use stele_bus::session::SchemaDocument;
-use stele_bus::{IdleStrategy, RingOptions};
+use stele_bus::{Grants, IdleStrategy, RingOptions};
 use stele_journal::JournalOptions;
 use stele_risk::RiskLimits;
 use stele_wire::messages::Check;
@@ -56,11 +56,11 @@ impl Default for BusOptions {
 pub struct RemoteAccess {
     /// The name by which they find the bus, see [`stele_door::DoorClient::find`].
     pub name: String,
-    /// The publishers in other processes: the id and the name of each. Ids from 100 on do not collide with
+    /// The publishers in other processes: the id and the name of each, and what it may submit. Ids from 100 on do not collide with
     /// those of [`crate::Bus::publisher`]. Where there are any, opening an existing trail reads all of it for
     /// the last number of each publisher, so that what they send again after a restart is recognised as a
     /// duplicate.
-    pub publishers: Vec<(u16, String)>,
+    pub publishers: Vec<(u16, String, Grants)>,
 }
 
 /// The threads of a bus: one for the sequencer and the agents, one for the journal.

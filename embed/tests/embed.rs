@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use stele_bus::session::cut_text;
-use stele_bus::{Agent, AgentError, GatingConsumer, NOT_RECEIVED, Observed, Publisher, Refusal};
+use stele_bus::{Agent, AgentError, GatingConsumer, Grants, NOT_RECEIVED, Observed, Publisher, Refusal};
 use stele_compliance::rules::EpochEnding;
 use stele_compliance::{VerifiedTrail, VerifyOptions, verify};
 use stele_embed::{Bus, BusError, BusOptions, RemoteAccess};
@@ -48,7 +48,8 @@ fn sessions_on_threads_and_by_hand_write_one_trail_that_passes_verify() {
     let folder = tempfile::tempdir().unwrap();
     let trail = folder.path().join("trail");
     let mut bus = Bus::open(&trail, options()).unwrap();
-    let (mut notices, reader) = (bus.publisher("notices").unwrap(), bus.gating_consumer("reader").unwrap());
+    let (mut notices, reader) =
+        (bus.publisher("notices", Grants::all()).unwrap(), bus.gating_consumer("reader").unwrap());
     let bus = bus.start().unwrap();
     let reading = std::thread::spawn(move || read_to_end(reader));
     for number in 1..=5_000 {
@@ -62,7 +63,7 @@ fn sessions_on_threads_and_by_hand_write_one_trail_that_passes_verify() {
 
     let mut bus = Bus::open(&trail, options()).unwrap();
     assert_eq!(bus.recovery().ended_cleanly(), Some(true));
-    let mut notices = bus.publisher("notices").unwrap();
+    let mut notices = bus.publisher("notices", Grants::all()).unwrap();
     for _ in 0..100 {
         bus.publish(&mut notices, &Trade::NULL).unwrap();
     }
@@ -83,7 +84,7 @@ fn a_publisher_that_continues_while_the_bus_stops_publishes_nothing_after_the_la
     for round in 0..5 {
         let trail = folder.path().join(round.to_string());
         let mut bus = Bus::open(&trail, options()).unwrap();
-        let mut notices = bus.publisher("notices").unwrap();
+        let mut notices = bus.publisher("notices", Grants::all()).unwrap();
         let bus = bus.start().unwrap();
         let publishing = std::thread::spawn(move || {
             loop {
@@ -149,7 +150,8 @@ impl Agent for Echo {
 
 fn with_echo(trail: &Path, fails_at: usize) -> (Bus, Publisher) {
     let mut bus = Bus::open(trail, options()).unwrap();
-    let (notices, publisher) = (bus.publisher("notices").unwrap(), bus.publisher("echo").unwrap());
+    let (notices, publisher) =
+        (bus.publisher("notices", Grants::all()).unwrap(), bus.publisher("echo", Grants::all()).unwrap());
     let reader = bus.gating_consumer("echo").unwrap();
     bus.add_agent(Echo { reader, publisher, fails_at, seen: 0 });
     (bus, notices)
@@ -211,7 +213,7 @@ impl Agent for Mine {
 fn a_bus_whose_agent_panicked_refuses_the_next_publication_and_names_the_agent() {
     let folder = tempfile::tempdir().unwrap();
     let mut bus = Bus::open(folder.path(), options()).unwrap();
-    let mut notices = bus.publisher("notices").unwrap();
+    let mut notices = bus.publisher("notices", Grants::all()).unwrap();
     let panics = Arc::new(AtomicBool::new(false));
     bus.add_agent(Mine(panics.clone()));
     let bus = bus.start().unwrap();
@@ -237,7 +239,7 @@ fn a_bus_whose_agent_panicked_refuses_the_next_publication_and_names_the_agent()
 fn threads_publish_wait_and_read_through_one_shared_bus() {
     let folder = tempfile::tempdir().unwrap();
     let mut bus = Bus::open(folder.path(), options()).unwrap();
-    let publishers = ["one", "two"].map(|name| bus.publisher(name).unwrap());
+    let publishers = ["one", "two"].map(|name| bus.publisher(name, Grants::all()).unwrap());
     let bus = bus.start().unwrap();
     std::thread::scope(|scope| {
         for mut publisher in publishers {
@@ -259,8 +261,9 @@ fn threads_publish_wait_and_read_through_one_shared_bus() {
 fn one_publisher_too_many_is_refused_with_the_number_that_a_bus_has_room_for() {
     let folder = tempfile::tempdir().unwrap();
     let mut bus = Bus::open(folder.path(), options()).unwrap();
-    let publishers: Vec<_> = (0..63).map(|number| bus.publisher(&format!("p{number}")).unwrap()).collect();
-    let refused = bus.publisher("one more").unwrap_err().to_string();
+    let publishers: Vec<_> =
+        (0..63).map(|number| bus.publisher(&format!("p{number}"), Grants::all()).unwrap()).collect();
+    let refused = bus.publisher("one more", Grants::all()).unwrap_err().to_string();
     assert_eq!(refused, format!("more than {} publishers besides the session's own", publishers.len()));
     bus.stop().unwrap();
 }
@@ -269,7 +272,7 @@ fn one_publisher_too_many_is_refused_with_the_number_that_a_bus_has_room_for() {
 fn definitions_are_on_the_log_before_the_events_that_need_them() {
     let folder = tempfile::tempdir().unwrap();
     let mut bus = Bus::open(folder.path(), options()).unwrap();
-    let mut notices = bus.publisher("notices").unwrap();
+    let mut notices = bus.publisher("notices", Grants::all()).unwrap();
     let source = SourceDefinition { source: 7.into(), name: cut_text("x"), ..SourceDefinition::NULL };
     let before = bus.ring().watermarks().published();
     bus.control().publish_text(&source, b"of notices").unwrap();
@@ -288,7 +291,7 @@ fn a_publisher_in_another_process_continues_its_numbers_after_a_restart() {
     let folder = tempfile::tempdir().unwrap();
     let name = format!("embed-{}", std::process::id());
     for (first, last) in [(1, 10), (11, 20)] {
-        let publishers = vec![(100, "elsewhere".to_owned())];
+        let publishers = vec![(100, "elsewhere".to_owned(), Grants::market())];
         let remote = Some(RemoteAccess { name: name.clone(), publishers });
         let bus = Bus::open(folder.path(), BusOptions { remote, ..options() }).unwrap();
         let mut reader = bus.catch_up_consumer(Sequence(1));
@@ -318,7 +321,7 @@ fn a_publisher_in_another_process_continues_its_numbers_after_a_restart() {
 fn a_lossy_consumer_sees_what_comes_after_it_joined() {
     let folder = tempfile::tempdir().unwrap();
     let mut bus = Bus::open(folder.path(), options()).unwrap();
-    let mut notices = bus.publisher("notices").unwrap();
+    let mut notices = bus.publisher("notices", Grants::all()).unwrap();
     bus.settle().unwrap();
     let mut reader = bus.lossy_consumer();
     bus.publish(&mut notices, &Trade::NULL).unwrap();
@@ -329,6 +332,6 @@ fn a_lossy_consumer_sees_what_comes_after_it_joined() {
         Observed::Lost { .. } => panic!("nothing is lost"),
     });
     assert_eq!(seen, 1);
-    let taken = bus.publisher_with_id(2, "twice").unwrap_err().to_string();
+    let taken = bus.publisher_with_id(2, "twice", Grants::market()).unwrap_err().to_string();
     assert!(taken.contains("publisher number 2 is taken"), "{taken}");
 }

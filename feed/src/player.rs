@@ -320,8 +320,8 @@ mod tests {
     use crate::feed::FeedError;
     use stele_bus::bounds::RING_LENGTH_MIN;
     use stele_bus::{
-        GatingConsumer, Invoker, JournalReader, LogRing, ManualClock, RingOptions, RingParts, Sequencer,
-        SequencerStart,
+        GatingConsumer, Grants, Invoker, JournalReader, LogRing, ManualClock, RingOptions, RingParts,
+        Sequencer, SequencerStart,
     };
     use stele_risk::{Risk, RiskLimits};
     use stele_wire::messages::{BookAdd, SourceKind};
@@ -402,7 +402,7 @@ mod tests {
         let mut sequencer =
             Sequencer::new(&start, writer, clock.clone(), Risk::new(RiskLimits::default())).unwrap();
         let (publisher, consumer) =
-            (sequencer.publisher(3, "feed", words), sequencer.gating_consumer("reader"));
+            (sequencer.publisher(3, "feed", words, Grants::all()), sequencer.gating_consumer("reader"));
         let feed = Box::new(Script { dues: dues.into_iter().collect(), at: 0, fails });
         let player = Player::new(feed, publisher, clock.clone(), pace);
         let status = player.status();

@@ -1,6 +1,6 @@
 /// Writes a trail of so many trades, for the examples in the documentation.
 fn write_trades(trail: &std::path::Path, count: u64) {
-    use stele_bus::{Agent, LogRing, NOT_RECEIVED, RingOptions, Sequencer, UtcClock};
+    use stele_bus::{Agent, Grants, LogRing, NOT_RECEIVED, RingOptions, Sequencer, UtcClock};
     use stele_journal::{Journal, JournalOptions};
     use stele_wire::messages::Trade;
 
@@ -11,7 +11,7 @@ fn write_trades(trail: &std::path::Path, count: u64) {
     let parts = LogRing::create(&ring, opened.start.position).unwrap();
     let risk = stele_risk::Risk::new(stele_risk::RiskLimits::default());
     let mut sequencer = Sequencer::new(&opened.start, parts.writer, UtcClock::new(), risk).unwrap();
-    let mut publisher = sequencer.publisher(1, "feed", 1 << 16);
+    let mut publisher = sequencer.publisher(1, "feed", 1 << 16, Grants::market());
     let (mut journal, _) = opened.attach(parts.journal).unwrap();
     for number in 1..=count {
         let trade = Trade { trade_id: number.into(), quantity: 10.into(), ..Trade::NULL };

@@ -49,7 +49,7 @@ pub struct RolledBack {
 /// A consumer of the whole log: of the trail on disk, then of the ring.
 ///
 /// ```
-/// use stele_bus::{Agent, LogRing, NOT_RECEIVED, RingOptions, Sequencer, UtcClock};
+/// use stele_bus::{Agent, Grants, LogRing, NOT_RECEIVED, RingOptions, Sequencer, UtcClock};
 /// use stele_journal::{CatchUp, Journal, JournalOptions};
 /// use stele_wire::{Sequence, messages::Trade};
 ///
@@ -63,7 +63,7 @@ pub struct RolledBack {
 /// # let parts = LogRing::create(&RingOptions::default(), opened.start.position)?;
 /// # let risk = stele_risk::Risk::new(stele_risk::RiskLimits::default());
 /// # let mut sequencer = Sequencer::new(&opened.start, parts.writer, UtcClock::new(), risk)?;
-/// # let mut publisher = sequencer.publisher(1, "trades", 4096);
+/// # let mut publisher = sequencer.publisher(1, "trades", 4096, Grants::market());
 /// // 100 trades of an earlier session are on the trail; one more is on the ring.
 /// publisher.offer_message(&Trade::NULL, NOT_RECEIVED)?;
 /// sequencer.do_work()?;

@@ -66,7 +66,7 @@ pub struct JournalParts<F> {
 /// ```
 ///
 /// ```
-/// use stele_bus::{Agent, LogRing, NOT_RECEIVED, RingOptions, Sequencer, UtcClock};
+/// use stele_bus::{Agent, Grants, LogRing, NOT_RECEIVED, RingOptions, Sequencer, UtcClock};
 /// use stele_journal::{Journal, JournalOptions};
 /// use stele_risk::{Risk, RiskLimits};
 /// use stele_wire::messages::Trade;
@@ -79,7 +79,7 @@ pub struct JournalParts<F> {
 /// let parts = LogRing::create(&RingOptions::default(), start.position)?;
 /// let risk = Risk::new(RiskLimits::default());
 /// let mut sequencer = Sequencer::new(&start, parts.writer, UtcClock::new(), risk)?;
-/// let mut publisher = sequencer.publisher(1, "notices", 4096);
+/// let mut publisher = sequencer.publisher(1, "notices", 4096, Grants::market());
 /// let (mut journal, _notices) = opened.attach(parts.journal)?;
 ///
 /// publisher.offer_message(&Trade::NULL, NOT_RECEIVED)?;

@@ -12,12 +12,13 @@ use crate::failure::Failure;
 use crate::numbering::publishers;
 use crate::prelude::{self, EpochStart};
 use crate::wall::WallClock;
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::{Duration, Instant};
 use stele_bus::bounds::PUBLISHER_WORDS_DEFAULT;
 use stele_bus::session::{SchemaDocument, SessionBeginning};
 use stele_bus::{
-    Agent as _, ClockQuality, ControlPublisher, LogRing, RingOptions, Sequencer, SequencerStart,
+    Agent as _, ClockQuality, ControlPublisher, Grants, LogRing, RingOptions, Sequencer, SequencerStart,
 };
 use stele_journal::recovery::RecoveryRow;
 use stele_journal::{
@@ -107,7 +108,8 @@ impl Act {
         let risk = Risk::new(RiskLimits::default());
         let mut sequencer = Sequencer::new(&start, ring.writer, WallClock, risk)
             .map_err(|error| Failure::environment(format!("{}: {error}", path.display())))?;
-        let publisher = sequencer.publisher(publishers::SESSION, "session", PUBLISHER_WORDS_DEFAULT);
+        let publisher =
+            sequencer.publisher(publishers::SESSION, "session", PUBLISHER_WORDS_DEFAULT, Grants::session());
         let (journal, _) = opened.attach(ring.journal).map_err(Failure::environment)?;
         let control = ControlPublisher::new(publisher);
         let mut act = Self { recovery, ring: ring.ring, sequencer, journal, control, start };
@@ -151,6 +153,11 @@ impl Act {
         self.control.publish(block, tail)?;
         self.settle()?;
         Ok(Sequence(self.sequencer.next_sequence().0 - 1))
+    }
+
+    /// Sets the last numbers of publishers of earlier epochs, which a reset refers to.
+    pub(crate) fn continue_numbering(&mut self, numbers: BTreeMap<u16, u64>) {
+        self.sequencer.continue_numbering(numbers);
     }
 
     /// The sequence of the next event.

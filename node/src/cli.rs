@@ -19,8 +19,8 @@ pub(crate) use flags::{AccessArgs, ActArgs, OutputArgs, PeopleArgs, ReportArgs};
 pub(crate) use installation::{CompletionsArgs, ManArgs};
 pub(crate) use latency::{DoctorArgs, PerfArgs};
 pub(crate) use operation::{
-    ArchiveArgs, AttachArgs, ChangeArgs, KillSwitchArgs, LimitArgs, LimitCommand, LimitSetArgs, RepairArgs,
-    ScopeArgs, TopArgs,
+    ArchiveArgs, AttachArgs, ChangeArgs, KillSwitchArgs, LimitArgs, LimitCommand, LimitSetArgs,
+    PublisherArgs, PublisherCommand, PublisherResetArgs, RepairArgs, ScopeArgs, TopArgs,
 };
 pub(crate) use operator::{
     LimitApproveArgs, LimitProposeArgs, OrderArgs, OrderCancelArgs, OrderCommand, StrategyArgs,
@@ -80,6 +80,8 @@ pub(crate) enum Command {
     KillSwitch(KillSwitchArgs),
     /// Change a pre-trade limit
     Limit(LimitArgs),
+    /// Reset the numbering of a publisher
+    Publisher(PublisherArgs),
     /// Pause, resume or re-parameterise a running strategy
     ///
     /// Each act is an event on the log, with who and why, so a replay and a restart follow it.
@@ -102,7 +104,8 @@ pub(crate) enum Command {
     /// Verify a trail: its frames, its events and its seals
     ///
     /// Frames: the CRC, sequence and time of each, and the chain of segments. Events: every order has a known
-    /// account and instrument, every fill has an order. Seals: only with --key.
+    /// account and instrument and passes the checks of its moment, every fill is within a working order.
+    /// Seals: only with --key.
     Verify(VerifyArgs),
     /// Print the events of a trail
     Dump(DumpArgs),

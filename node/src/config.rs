@@ -5,6 +5,7 @@ mod at_rest;
 mod metrics;
 mod page;
 mod people;
+mod publisher;
 mod retention;
 mod risk;
 mod seal;
@@ -14,6 +15,7 @@ mod venue;
 pub(crate) use at_rest::AtRestConfig;
 pub(crate) use metrics::MetricsConfig;
 pub(crate) use people::PersonConfig;
+pub(crate) use publisher::PublisherConfig;
 pub(crate) use retention::RetentionConfig;
 pub(crate) use risk::{Credit, RiskConfig};
 pub(crate) use seal::SealConfig;
@@ -114,31 +116,11 @@ pub(crate) struct BusConfig {
     pub(crate) stuck_seconds: f64,
 }
 
-/// A publisher in another process: `[[publisher]]`.
-#[derive(Serialize, Deserialize, Clone, PartialEq, Debug)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct PublisherConfig {
-    pub(crate) id: u16,
-    pub(crate) name: String,
-    /// The shard that it submits to, where there are several; none: it can submit to each.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) shard: Option<u32>,
-}
-
 #[derive(Serialize, Deserialize, Clone, PartialEq, Eq, Debug, Default)]
 #[serde(default, deny_unknown_fields)]
 pub(crate) struct CoresConfig {
     pub(crate) sequencer: Option<usize>,
     pub(crate) journal: Option<usize>,
-}
-
-impl PublisherConfig {
-    fn render(&self, page: &mut Page<'_>) {
-        page.list("publisher");
-        page.key("id", u64::from(self.id), "the publisher's number in its events; 100 to 999");
-        page.key("name", &self.name, "at most 32 bytes");
-        page.optional("shard", &self.shard.map(u64::from), 1, "the shard it submits to; default: any shard");
-    }
 }
 
 /// One strategy of the run: `[[strategy]]`.

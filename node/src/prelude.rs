@@ -12,7 +12,6 @@ use stele_bus::session::{
 use stele_bus::{ClockQuality, NOT_RECEIVED, SequencerStart};
 use stele_journal::RecoveryReport;
 use stele_journal::snapshot::{SnapshotDigest, SnapshotOrigin};
-use stele_replay::StrategySubmission;
 use stele_wire::Nanos;
 use stele_wire::messages::{
     AccountDefinition, Check, CreditAllotment, EndReason, SnapshotTaken, SourceDefinition, SourceKind,
@@ -122,18 +121,6 @@ pub(crate) fn strategy<'a>(
         parameters,
         is_resumed,
     }
-}
-
-/// Submits what resumed strategies had sent in the epoch before and what was lost with its process, before
-/// the strategies send anything new.
-pub(crate) fn resubmit<'a>(
-    control: &mut ControlPublisher,
-    mut unsent: impl Iterator<Item = &'a StrategySubmission>,
-) -> Result<(), Failure> {
-    unsent.try_for_each(|submission| {
-        let offered = control.sink().offer(submission.template_id, &submission.body, NOT_RECEIVED);
-        offered.map_err(|refusal| Failure::environment(format!("an unsent order: {refusal}")))
-    })
 }
 
 /// Submits the hash of a snapshot. Returns whether the submission was accepted; while the sequencer is

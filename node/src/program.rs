@@ -97,6 +97,7 @@ impl Program {
             Command::Limit(args) => commands::controls::limit(args, strategies),
             Command::Strategy(args) => commands::strategy::strategy(args, strategies),
             Command::Order(args) => commands::order::order(args, strategies),
+            Command::Publisher(args) => commands::publisher::publisher(args),
             Command::Hold(args) => commands::hold::hold(args),
             Command::Expire(args) => commands::expire::expire(args),
             Command::Key(args) => commands::key::key(args),

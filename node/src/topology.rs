@@ -32,19 +32,21 @@ use std::sync::Arc;
 use stele_bus::bounds::{PUBLISHER_WORDS_DEFAULT, SUBMISSION_WORDS_MAX};
 use stele_bus::timers::TimerStop;
 use stele_bus::{
-    Agent, ConsumerProgress, ControlPublisher, Core, CoreOptions, Counters, IdleStrategy, LogRing, Publisher,
-    RingOptions, Sequencer, SequencerStart, Timers, UtcClock, Watermark,
+    Agent, ConsumerProgress, ControlPublisher, Core, CoreOptions, Counters, Grants, IdleStrategy, LogRing,
+    Publisher, RingOptions, Sequencer, SequencerStart, Timers, UtcClock, Watermark,
 };
 use stele_door::ServedShard;
 use stele_feed::forward::{ForwardLink, ForwardLinkStatus, Forwarder, GatedOrigin, Origin};
 use stele_feed::router::{Router, ShardInstruments, ShardLocation};
 use stele_feed::{Feed, Pace, Player, PlayerStatus};
 use stele_journal::{EngineNotice, Journal, OpenedJournal, SpaceWatch};
+use stele_replay::StrategySubmission;
 use stele_risk::Risk;
 use stele_strategies::agent::{AgentOptions, StrategyResultsSlot};
 use stele_strategies::{Host, StrategyAgent};
 use stele_venue::paper_exchange::PaperExchange;
 use stele_venue::{EmergencyControl, OrderGateway, OrderInDoubt, PaperVenue};
+use stele_wire::messages::GrantGroups;
 use stele_wire::{Sequence, ShardId};
 
 /// The length in words of the ring through which the door submits changes of controls, or records of access.
@@ -58,8 +60,8 @@ pub(crate) struct ShardParts {
     pub(crate) ring: RingOptions,
     /// The directory of its trail.
     pub(crate) trail: PathBuf,
-    /// Publishers in other processes.
-    pub(crate) outside: Vec<(u16, String)>,
+    /// Publishers in other processes, with what each may submit.
+    pub(crate) outside: Vec<(u16, String, Grants)>,
     pub(crate) risk: Risk,
     /// The pending timers of strategies from earlier sessions.
     pub(crate) timers: Timers,
@@ -165,22 +167,26 @@ impl Topology {
         let (mut journal, notices) = parts.opened.attach(ring.journal).map_err(Failure::environment)?;
         journal.register_counters(counters, shard).map_err(Failure::environment)?;
 
-        let mut publisher = |id, name| sequencer.publisher(id, name, PUBLISHER_WORDS_DEFAULT);
-        let control = ControlPublisher::new(publisher(publishers::SESSION, "session"));
-        let feed = publisher(publishers::FEED, "feed");
-        let orders = publisher(publishers::STRATEGIES, "strategies");
-        let releases = publisher(publishers::GATEWAY, "order gateway");
-        let reports = publisher(publishers::VENUE, "paper exchange");
+        let mut publisher =
+            |id, name, grants: Grants| sequencer.publisher(id, name, PUBLISHER_WORDS_DEFAULT, grants);
+        let control = ControlPublisher::new(publisher(publishers::SESSION, "session", Grants::session()));
+        let feed = publisher(publishers::FEED, "feed", Grants::market());
+        let strategies = GrantGroups::ORDERS | GrantGroups::STRATEGY_OWN;
+        let orders = publisher(publishers::STRATEGIES, "strategies", strategies.into());
+        let gateway = GrantGroups::RELEASE | GrantGroups::REPORTS;
+        let releases = publisher(publishers::GATEWAY, "order gateway", gateway.into());
+        let reports = publisher(publishers::VENUE, "paper exchange", GrantGroups::REPORTS.into());
         let outside = parts.outside.into_iter();
         let ports = outside
-            .map(|(id, name)| sequencer.remote_publisher(id, &name, PUBLISHER_WORDS_DEFAULT))
+            .map(|(id, name, grants)| sequencer.remote_publisher(id, &name, PUBLISHER_WORDS_DEFAULT, grants))
             .collect();
+        let mut operator = |id, name| sequencer.publisher(id, name, CONTROLS_WORDS, GrantGroups::OPERATOR);
         let served = ServedShard {
             id: parts.id.0,
             ring: ring.ring.clone(),
             trail: parts.trail,
-            controls: Some(sequencer.publisher(publishers::CONTROLS, "controls", CONTROLS_WORDS)),
-            auditors: Some(sequencer.publisher(publishers::AUDITORS, "auditors", CONTROLS_WORDS)),
+            controls: Some(operator(publishers::CONTROLS, "controls")),
+            auditors: Some(operator(publishers::AUDITORS, "auditors")),
             ports,
         };
         let [decided, released, traded] =
@@ -225,10 +231,29 @@ impl Topology {
         })
     }
 
+    /// Submits what resumed strategies had sent in the epoch before and what was lost with its process, before
+    /// the strategies send anything new. It is submitted as theirs.
+    pub(crate) fn resubmit<'a>(
+        &mut self,
+        mut unsent: impl Iterator<Item = &'a StrategySubmission>,
+    ) -> Result<(), Failure> {
+        self.sequence()?;
+        unsent.try_for_each(|submission| {
+            let offered = self.strategies.resubmit(submission.template_id, &submission.body);
+            offered.map_err(|refusal| Failure::environment(format!("an unsent order: {refusal}")))?;
+            self.sequence()
+        })
+    }
+
+    fn sequence(&mut self) -> Result<(), Failure> {
+        while self.sequencer.do_work().map_err(Failure::environment)? > 0 {}
+        Ok(())
+    }
+
     /// Puts what the main thread submitted on the log, before any thread runs. Orders that are open although
     /// a kill switch is engaged are cancelled after it.
     pub(crate) fn sequence_prelude(&mut self) -> Result<(), Failure> {
-        while self.sequencer.do_work().map_err(Failure::environment)? > 0 {}
+        self.sequence()?;
         self.sequencer.cancel_switched_orders();
         Ok(())
     }
@@ -240,8 +265,8 @@ impl Topology {
 /// [`Failure`]: the origin's trail ends before the last event that was forwarded.
 pub(crate) fn connect(shards: &mut [Topology], to: usize, plan: LinkPlan) -> Result<(), Failure> {
     let id = publishers::FORWARDER + shards[to].links.len() as u16;
-    let publisher =
-        shards[to].sequencer.publisher(id, &format!("shard {}", plan.from), PUBLISHER_WORDS_DEFAULT);
+    let name = format!("shard {}", plan.from);
+    let publisher = shards[to].sequencer.publisher(id, &name, PUBLISHER_WORDS_DEFAULT, GrantGroups::MARKET);
     let origin: Box<dyn Origin> = match plan.place {
         None => Box::new(TrailOrigin::new(plan.from, plan.trail, plan.taken)),
         Some(place) => {

@@ -13,7 +13,7 @@ use std::fs;
 use std::process::Command;
 use std::time::Instant;
 use stele_bus::{
-    Agent, GatingConsumer, JournalReader, LogRing, NOT_RECEIVED, Publisher, RingOptions, RingParts,
+    Agent, GatingConsumer, Grants, JournalReader, LogRing, NOT_RECEIVED, Publisher, RingOptions, RingParts,
     Sequencer, SequencerStart, UtcClock,
 };
 use stele_risk::{Risk, RiskLimits};
@@ -84,7 +84,7 @@ impl Bus {
         };
         let risk = Risk::new(RiskLimits::default());
         let mut sequencer = Sequencer::new(&start, writer, UtcClock::new(), risk).expect("the lengths agree");
-        let publisher = sequencer.publisher(1, "load", 64 << 10);
+        let publisher = sequencer.publisher(1, "load", 64 << 10, Grants::all());
         let consumer = sequencer.gating_consumer("host");
         let mut host = Host::new(Registry::default());
         let mut exchange = PaperExchange::new(PaperOptions::default());

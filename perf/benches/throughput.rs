@@ -10,7 +10,7 @@
 
 use std::time::Instant;
 use stele_bus::{
-    Agent, GatingConsumer, JournalReader, LogRing, Publisher, RingOptions, RingParts, Sequencer,
+    Agent, GatingConsumer, Grants, JournalReader, LogRing, Publisher, RingOptions, RingParts, Sequencer,
     SequencerStart, UtcClock, allowed_cpus, set_affinity,
 };
 use stele_risk::{Risk, RiskLimits};
@@ -63,7 +63,7 @@ fn bus() -> Bus {
     };
     let risk = Risk::new(RiskLimits::default());
     let mut sequencer = Sequencer::new(&start, writer, UtcClock::new(), risk).unwrap();
-    let publisher = sequencer.publisher(1, "load", 64 << 10);
+    let publisher = sequencer.publisher(1, "load", 64 << 10, Grants::all());
     let consumer = sequencer.gating_consumer("reader");
     Bus { ring, publisher, sequencer, consumer, journal }
 }

@@ -102,7 +102,7 @@ pub enum BacktestError {
 /// # let folder = tempfile::tempdir()?;
 /// # let trail = folder.path().join("trail");
 /// # let mut bus = stele_embed::Bus::open(&trail, Default::default())?;
-/// # let mut feed = bus.publisher("feed")?;
+/// # let mut feed = bus.publisher("feed", stele_bus::Grants::market())?;
 /// # let bus = bus.start()?;
 /// # bus.publish(&mut feed, &Trade::NULL)?;
 /// # bus.stop()?;

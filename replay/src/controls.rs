@@ -77,7 +77,7 @@ impl Controls {
     /// # let folder = tempfile::tempdir()?;
     /// # let trail = folder.path().join("trail");
     /// # let mut bus = stele_embed::Bus::open(&trail, Default::default())?;
-    /// # let mut feed = bus.publisher("feed")?;
+    /// # let mut feed = bus.publisher("feed", stele_bus::Grants::all())?;
     /// # let bus = bus.start()?;
     /// # bus.publish(&mut feed, &Trade::NULL)?;
     /// # bus.stop()?;

@@ -30,7 +30,8 @@ use stele_wire::Frame;
 use stele_wire::codec::text;
 use stele_wire::messages::{
     Alert, Boolean, CancelOrder, CancelScope, KillSwitch, MassCancel, NewOrder, OrderRejected,
-    PublisherProgress, RefusedOrder, ReplaceOrder, SessionEnd, SessionStart, StrategyDefinition, TimerSet,
+    PublisherGrant, PublisherProgress, RefusedOrder, ReplaceOrder, SessionEnd, SessionStart,
+    StrategyDefinition, TimerSet,
 };
 use zerocopy::FromBytes;
 
@@ -106,8 +107,8 @@ pub struct Regeneration {
     events: u64,
     last_sequence: u64,
     last_timestamp: u64,
-    /// The last time at which the epoch was running. `PublisherProgress` events do not count, because those
-    /// of the next epoch come before its `SessionStart`.
+    /// The last time at which the epoch was running. Events about publishers do not count, because those of
+    /// the next epoch come before its `SessionStart`.
     alive_at: u64,
 }
 
@@ -156,7 +157,8 @@ impl Regeneration {
         self.host.handle(event, &mut collect as &mut dyn OrderSink);
         self.events += 1;
         (self.last_sequence, self.last_timestamp) = (event.sequence().0, event.timestamp().0);
-        if event.template_id() != PublisherProgress::TEMPLATE_ID {
+        let of_publishers = [PublisherGrant::TEMPLATE_ID, PublisherProgress::TEMPLATE_ID];
+        if !of_publishers.contains(&event.template_id()) {
             self.alive_at = self.last_timestamp;
         }
         Ok(())

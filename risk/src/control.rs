@@ -12,8 +12,8 @@ use crate::risk::Risk;
 use crate::sequenced::SequencedEvent;
 use stele_wire::Nanos;
 use stele_wire::messages::{
-    Check, CreditAllotment, Decision, KillSwitch, LimitProposed, OperatorCancel, RiskDecision, RiskLimit,
-    SwitchState,
+    Check, CreditAllotment, Decision, KillSwitch, LimitProposed, OperatorCancel, PublisherReset,
+    RiskDecision, RiskLimit, SwitchState,
 };
 use zerocopy::FromBytes;
 
@@ -27,6 +27,7 @@ pub fn is_checked_change(template_id: u16) -> bool {
             | CreditAllotment::TEMPLATE_ID
             | LimitProposed::TEMPLATE_ID
             | OperatorCancel::TEMPLATE_ID
+            | PublisherReset::TEMPLATE_ID
     )
 }
 
@@ -69,8 +70,30 @@ impl Risk {
             KillSwitch::TEMPLATE_ID => {
                 self.check_release_of(KillSwitch::ref_from_prefix(body).expect(LONG).0)
             }
+            PublisherReset::TEMPLATE_ID => {
+                self.check_reset(PublisherReset::ref_from_prefix(body).expect(LONG).0)
+            }
             _ => Ok(()),
         }
+    }
+
+    /// A reset lets submissions pass that were taken for duplicates, so it needs two people where four eyes
+    /// are required.
+    fn check_reset(&self, reset: &PublisherReset) -> Result<(), RiskDecision> {
+        if !self.four_eyes || are_two(reset.party.get(), reset.approved_by.get()) {
+            return Ok(());
+        }
+        let number = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
+        Err(RiskDecision {
+            limit: number(reset.new_number.get()).into(),
+            value: number(reset.last_number.get()).into(),
+            authorised_by: reset.approved_by,
+            verified_by: reset.party,
+            check: Check::DUPLICATE,
+            decision: Decision::REFUSED,
+            reason: reset.reason,
+            ..RiskDecision::NULL
+        })
     }
 
     fn check_limit(&self, change: &RiskLimit, now: Nanos) -> Result<(), RiskDecision> {

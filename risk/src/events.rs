@@ -14,9 +14,9 @@ use stele_wire::messages::{
     BookReplace, BookSnapshot, CancelOrder, CancelRejected, CreditAllotment, FeedStatus,
     InstrumentDefinition, KillSwitch, LimitProposed, MassCancel, NewOrder, OpeningPosition, OperatorCancel,
     OrderAccepted, OrderCancelled, OrderExpired, OrderFilled, OrderRejected, OrderReplaced, OrderRestated,
-    OrderSuspended, OrderTriggered, Quote, QuoteCancel, ReplaceOrder, ReplaceRejected, RiskLimit, SCHEMA_ID,
-    SessionStart, Side, StrategyAct, StrategyCommand, StrategyDefinition, TopOfBook, Trade, TradeBreak,
-    TradeBusted, TradeCorrected, TradingStatus,
+    OrderSuspended, OrderTriggered, PublisherReset, Quote, QuoteCancel, ReplaceOrder, ReplaceRejected,
+    RiskLimit, SCHEMA_ID, SessionStart, Side, StrategyAct, StrategyCommand, StrategyDefinition, TopOfBook,
+    Trade, TradeBreak, TradeBusted, TradeCorrected, TradingStatus,
 };
 use stele_wire::{Frame, Price, Quantity, Sequence};
 
@@ -36,7 +36,7 @@ static FOLLOWED: [bool; TEMPLATE_IDS] = followed! {
     BookSnapshot CancelOrder CancelRejected CreditAllotment FeedStatus InstrumentDefinition KillSwitch
     LimitProposed MassCancel NewOrder OpeningPosition OperatorCancel OrderAccepted OrderCancelled
     OrderExpired OrderFilled OrderRejected OrderReplaced OrderRestated OrderSuspended OrderTriggered
-    Quote QuoteCancel ReplaceOrder ReplaceRejected RiskLimit SessionStart StrategyCommand
+    PublisherReset Quote QuoteCancel ReplaceOrder ReplaceRejected RiskLimit SessionStart StrategyCommand
     StrategyDefinition TopOfBook Trade TradeBreak TradeBusted TradeCorrected TradingStatus
 };
 
@@ -273,6 +273,13 @@ impl Risk {
             OpeningPosition::TEMPLATE_ID => {
                 if let Some(opening) = event.message::<OpeningPosition>() {
                     self.on_opening(&opening);
+                }
+            }
+            PublisherReset::TEMPLATE_ID => {
+                if let Some(reset) = event.message::<PublisherReset>()
+                    && let Some(source) = self.publishers.entry(reset.publisher.get().into())
+                {
+                    source.newest = reset.new_number.get();
                 }
             }
             SessionStart::TEMPLATE_ID => {

@@ -14,7 +14,8 @@ use stele_journal::{RecoveryReport, TrailReader};
 use stele_wire::frame::Seed;
 use stele_wire::messages::{
     CancelOrder, CancelReleased, ClockStatus, OrderCancelled, OrderDropped, OrderRejected, OrderReleased,
-    Originator, PublisherProgress, QuoteCancel, RefusedOrder, ReplaceRejected, SubmissionRefused,
+    Originator, PublisherGrant, PublisherProgress, QuoteCancel, RefusedOrder, ReplaceRejected,
+    SubmissionRefused,
 };
 use stele_wire::{Epoch, Nanos, Position, Sequence};
 
@@ -105,7 +106,7 @@ impl SubmissionChecker {
             return Ok(());
         }
         let frame = event.frame();
-        if frame.message::<PublisherProgress>().is_some() {
+        if [PublisherGrant::TEMPLATE_ID, PublisherProgress::TEMPLATE_ID].contains(&event.template_id()) {
             return Ok(());
         }
         if let Some(released) = frame.message::<OrderReleased>() {

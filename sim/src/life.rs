@@ -17,8 +17,8 @@ use crate::traffic::{ACCOUNTS, INSTRUMENT, Traffic, TrafficMix};
 use crate::violation::{Checked, Violation, violated};
 use std::sync::{Arc, Mutex, PoisonError};
 use stele_bus::{
-    Agent, Event, GatingConsumer, JournalReader, LogRing, ManualClock, MessageClass, NOT_RECEIVED, Publisher,
-    Refusal, RingOptions, RingParts, SealMark, Sequencer, Watermark, Watermarks, template,
+    Agent, Event, GatingConsumer, Grants, JournalReader, LogRing, ManualClock, MessageClass, NOT_RECEIVED,
+    Publisher, Refusal, RingOptions, RingParts, SealMark, Sequencer, Watermark, Watermarks, template,
 };
 use stele_journal::{FlushMethod, Journal, OpenedJournal};
 use stele_risk::{Risk, RiskCapacity, RiskLimits, SequencedEvent};
@@ -198,7 +198,7 @@ impl Life {
         let publishers = (0..PUBLISHERS)
             .map(|index| {
                 let words = if index == 0 { PUBLISHER_WORDS_LARGE } else { PUBLISHER_WORDS_SMALL };
-                sequencer.publisher(index as u16 + 1, "publisher", words)
+                sequencer.publisher(index as u16 + 1, "publisher", words, Grants::all())
             })
             .collect();
         let arrivals = Arc::default();
@@ -208,7 +208,7 @@ impl Life {
             random: SeededRandom::new(seed, epoch << 8 | 1),
             busy: settings.venue_busy,
         };
-        let publisher = sequencer.publisher(GATEWAY, "gateway", PUBLISHER_WORDS_SMALL);
+        let publisher = sequencer.publisher(GATEWAY, "gateway", PUBLISHER_WORDS_SMALL, Grants::all());
         let consumer = sequencer.gating_consumer("order gateway");
         let gateway =
             OrderGateway::new("gateway", consumer, publisher, settings.release, venue, clock.clone());

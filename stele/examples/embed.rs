@@ -11,7 +11,7 @@
 
 use stele::embed::cut_text;
 use stele::wire::messages::{InstrumentDefinition, InstrumentDefinitionLegs, SourceDefinition, Trade};
-use stele::{Bus, BusOptions};
+use stele::{Bus, BusOptions, Grants};
 
 const SOURCE: u16 = 1;
 const INSTRUMENT: u32 = 1;
@@ -29,7 +29,7 @@ fn run() -> Result<(), Box<dyn std::error::Error>> {
     let trades: u64 = arguments.next().map_or(Ok(1_000), |count| count.parse())?;
     // Opens the trail, which no other process can write at the same time, and begins a session on it.
     let mut bus = Bus::open(&trail, BusOptions::default())?;
-    let mut feed = bus.publisher("feed")?;
+    let mut feed = bus.publisher("feed", Grants::market())?;
     let mut reader = bus.gating_consumer("reader")?;
     // Events may only refer to sources and instruments that were defined before: `stele verify` checks it.
     let source = SourceDefinition {

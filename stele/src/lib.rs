@@ -77,4 +77,4 @@ pub use stele_node::Program;
 pub use stele_wire as wire;
 
 #[doc(inline)]
-pub use stele_embed::{Bus, BusError, BusOptions, RunningBus};
+pub use stele_embed::{Bus, BusError, BusOptions, Grants, RunningBus};

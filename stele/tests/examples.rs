@@ -5,7 +5,7 @@ use std::process::{Command, Output, Stdio};
 use stele::compliance::rules::EpochEnding;
 use stele::compliance::{VerifyOptions, verify};
 use stele::embed::RemoteAccess;
-use stele::{Bus, BusOptions};
+use stele::{Bus, BusOptions, Grants};
 
 /// The command of an example; `cargo test` builds the examples next to the tests.
 fn example(name: &str) -> Command {
@@ -58,7 +58,7 @@ fn a_trail_of_embed_passes_verify_and_read_trail_and_fold_read_it() {
 fn one_process_publishes_until_everything_is_durable_and_another_reads_it() {
     let folder = tempfile::tempdir().unwrap();
     let name = format!("examples-{}", std::process::id());
-    let publishers = vec![(100, "example".to_owned())];
+    let publishers = vec![(100, "example".to_owned(), Grants::market())];
     let remote = Some(RemoteAccess { name: name.clone(), publishers });
     let trail = folder.path().join("trail");
     let bus = Bus::open(&trail, BusOptions { remote, ..BusOptions::default() }).unwrap().start().unwrap();

@@ -111,6 +111,15 @@ impl<C: Clock> StrategyAgent<C> {
         Ok(())
     }
 
+    /// Submits again what a strategy had sent in an earlier session and what its log does not have. Call it
+    /// before the agent starts, in the order in which it was sent: the publisher numbers it anew.
+    ///
+    /// # Errors
+    /// [`Refusal`]: it was not submitted.
+    pub fn resubmit(&mut self, template_id: u16, body: &[u8]) -> Result<(), Refusal> {
+        self.outbox.publisher.offer(template_id, body, NOT_RECEIVED)
+    }
+
     /// The slot that receives the results when the agent stops.
     pub fn results(&self) -> StrategyResultsSlot {
         self.results.clone()

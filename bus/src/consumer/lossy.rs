@@ -27,7 +27,7 @@ pub enum Observed<'a> {
 /// sequence before it.
 ///
 /// ```
-/// use stele_bus::{LossyConsumer, Observed};
+/// use stele_bus::{Grants, LossyConsumer, Observed};
 /// # use stele_bus::{Agent, LogRing, ManualClock, NOT_RECEIVED, RingOptions, Sequencer, SequencerStart};
 /// # use stele_risk::{Risk, RiskLimits};
 /// # use stele_wire::{Identity, Nanos, Position, Sequence, messages::Trade};
@@ -42,7 +42,7 @@ pub enum Observed<'a> {
 /// # let parts = LogRing::create(&RingOptions { capacity: 1 << 20, huge_pages: false }, start.position)?;
 /// # let (clock, risk) = (ManualClock::at(Nanos(1)), Risk::new(RiskLimits::default()));
 /// # let mut sequencer = Sequencer::new(&start, parts.writer, clock, risk)?;
-/// let mut publisher = sequencer.publisher(1, "notices", 4096);
+/// let mut publisher = sequencer.publisher(1, "notices", 4096, Grants::market());
 /// let mut consumer = LossyConsumer::join(sequencer.ring());
 /// publisher.offer_message(&Trade::NULL, NOT_RECEIVED)?;
 /// sequencer.do_work()?;

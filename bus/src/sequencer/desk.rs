@@ -1,21 +1,23 @@
-//! Admission: the checks between an intake and the ring. A submission needs room, a new number and, if it is
-//! an order, to pass the risk checks. Then it is on the log, or its refusal is.
+//! Admission: the checks between an intake and the ring. A submission needs a new number, a grant, room and,
+//! if it is an order, to pass the risk checks. Then it is on the log, or its refusal is.
 
+use super::numbering::PendingReset;
 use crate::clock::{Clock, ClockWatch};
 use crate::counters::sequencer::SequencerCounters;
+use crate::grants::Grants;
 use crate::head::{Draft, LogHead, OWN_SCHEMA};
 use crate::refusals::UnreportedRefusals;
 use crate::sequencer::statistics::SequencerStatistics;
 use crate::session::SessionCloser;
 use crate::submission::Submission;
-use crate::templates::{MessageClass, Template, template};
+use crate::templates::{MessageClass, Template};
 use crate::timers::{TimerStop, Timers};
 use stele_risk::{Breach, OrderTerms, PendingCancels, Risk, is_checked_change};
 use stele_wire::codec::MessageHeader;
 use stele_wire::frame::frame_length;
 use stele_wire::messages::{
-    CancelOrder, Check, ClockStatus, OrderRejected, PublisherProgress, QuoteCancel, RefusedOrder,
-    RiskDecision, SessionEnd, SubmissionRefused, TimerFired,
+    CancelOrder, Check, ClockStatus, GrantGroups, OrderRejected, PublisherProgress, PublisherReset,
+    QuoteCancel, RefusalReason, RefusedOrder, RiskDecision, SessionEnd, SubmissionRefused, TimerFired,
 };
 use stele_wire::{Nanos, Sequence};
 use zerocopy::IntoBytes;
@@ -33,11 +35,11 @@ fits!(PublisherProgress, SubmissionRefused, RiskDecision, CancelOrder, QuoteCanc
 /// The bytes of a `RefusedOrder` before the body of the refused order.
 pub(super) const REFUSED_HEAD: usize = size_of::<RefusedOrder>() + size_of::<u16>();
 
-/// The bytes of the frames that refuse a submission with a body of `body_length` bytes, including the event
-/// that records its numbering.
+/// The bytes of the frames that refuse a submission with a body of `body_length` bytes, including the events
+/// that record its publisher.
 #[inline]
-pub(super) const fn refusal_length(body_length: usize) -> usize {
-    frame_length(REFUSED_HEAD + body_length) + 2 * OWN_FRAME_LENGTH_MAX
+pub(super) fn refusal_length(body_length: usize, origin: &Origin<'_>) -> usize {
+    frame_length(REFUSED_HEAD + body_length) + OWN_FRAME_LENGTH_MAX + origin.notes_length
 }
 
 /// The state that admission uses.
@@ -57,6 +59,8 @@ pub(super) struct Desk<C> {
     pub(super) timers: Timers,
     pub(super) timer_stop: TimerStop,
     pub(super) cancels: PendingCancels,
+    /// A reset of a publisher's numbering, until the chunk that contains it is done.
+    pub(super) reset: Option<PendingReset>,
     pub(super) closer: SessionCloser,
     pub(super) clock_watch: ClockWatch,
     /// When the clock is checked again, by the age of the log's head.
@@ -73,14 +77,25 @@ pub(super) struct Desk<C> {
 pub(super) enum Verdict {
     /// It is on the log, or its refusal is.
     Taken,
+    /// It was taken, and resets the numbering of a publisher. It is applied before anything else is admitted.
+    Reset,
     /// It stays in its publisher's ring.
     NoRoom,
 }
 
-/// The publisher of a submission, and the number that the submission should have.
+/// The publisher of a submission, what it may submit, and the number that the submission should have.
 pub(super) struct Origin<'a> {
     pub(super) id: u16,
+    /// The groups that need no further check, see [`Grants::mask`].
+    pub(super) granted: u16,
+    /// How far above the last number a number may be.
+    pub(super) number_step_max: u64,
+    /// The bytes of the events about the publisher that may precede its own.
+    pub(super) notes_length: usize,
     pub(super) name: &'a [u8; 32],
+    pub(super) grants: &'a Grants,
+    /// The grants are on the log.
+    pub(super) is_granted: &'a mut bool,
     /// The publisher outlives the process: a restart must know its last number.
     pub(super) is_outside: bool,
     pub(super) expected: &'a mut Option<u64>,
@@ -91,26 +106,32 @@ pub(super) struct Origin<'a> {
 
 impl<C: Clock> Desk<C> {
     #[inline]
-    fn headroom(&self, class: MessageClass) -> usize {
+    pub(super) fn headroom(&self, class: MessageClass) -> usize {
         self.headrooms[class as usize]
     }
 
     /// Puts a submission, or its refusal, on the log. Leaves it where it is when there is no room.
     #[inline]
     pub(super) fn admit(&mut self, submission: &Submission<'_>, origin: &mut Origin<'_>) -> Verdict {
-        if submission.sequence <= *origin.last {
-            return self.refuse_duplicate(submission, origin);
+        if submission.sequence <= *origin.last || submission.sequence - *origin.last > origin.number_step_max
+        {
+            return self.refuse_number(submission, origin);
         }
-        let known = template(submission.template_id)
-            .filter(|template| submission.body_length >= template.block_length as usize);
-        let Some(template) = known else { return self.admit_foreign(submission, origin) };
-        if !self.head.has_room(submitted_length(submission), self.headroom(template.class)) {
+        let Some(template) = submission.template else { return self.admit_foreign(submission, origin) };
+        if template.group.bits() & origin.granted == 0
+            && let Some(verdict) = self.refuse_ungranted(submission, &template, origin)
+        {
+            return verdict;
+        }
+        if !self.head.has_room(submitted_length(submission, origin), self.headroom(template.class)) {
             return self.on_no_room(submission, &template, origin);
         }
         self.is_behind = self.is_behind && !self.in_time_again(&template);
         self.note_origin(submission, origin);
-        if template.class >= MessageClass::NewOrder && self.is_held_back(submission, &template) {
-            return Verdict::Taken;
+        if template.class >= MessageClass::NewOrder
+            && let Some(verdict) = self.hold_back(submission, &template)
+        {
+            return verdict;
         }
         let sequence = self.head.append(&Draft {
             template_id: submission.template_id,
@@ -132,8 +153,11 @@ impl<C: Clock> Desk<C> {
         let Some((header, body)) = submission.foreign() else {
             return self.refuse_malformed(submission, origin);
         };
+        if !origin.grants.groups().contains(GrantGroups::MARKET) {
+            return self.use_up(RefusalReason::NOT_GRANTED, submission, origin);
+        }
         let template = Template::foreign(header.block_length.get());
-        if !self.head.has_room(submitted_length(submission), self.headroom(template.class)) {
+        if !self.head.has_room(submitted_length(submission, origin), self.headroom(template.class)) {
             return self.on_no_room(submission, &template, origin);
         }
         self.is_behind = self.is_behind && !self.in_time_again(&template);
@@ -173,14 +197,14 @@ impl<C: Clock> Desk<C> {
         self.head.ring().shared.health.set_backpressure(Some(behind));
         self.is_behind = true;
         let report = self.headroom(MessageClass::Report);
-        let needed = refusal_length(submission.body_length);
+        let needed = refusal_length(submission.body_length, origin);
         if template.class != MessageClass::NewOrder || !self.head.has_room(needed, report) {
             return Verdict::NoRoom;
         }
         let breach = Breach {
             check: Check::BUS_BEHIND,
             limit: self.headroom(template.class) as i64,
-            value: self.head.room_after(submitted_length(submission)) as i64,
+            value: self.head.room_after(submitted_length(submission, origin)) as i64,
         };
         let Some(terms) = self.terms(submission) else { return self.refuse_malformed(submission, origin) };
         self.note_origin(submission, origin);
@@ -188,32 +212,35 @@ impl<C: Clock> Desk<C> {
         Verdict::Taken
     }
 
-    /// Checks orders, and changes of the controls on them, before they get a sequence. Returns true when the
-    /// submission needs no further handling: it was refused, or it was the session's last event.
-    fn is_held_back(&mut self, submission: &Submission<'_>, template: &Template) -> bool {
+    /// Checks orders, and changes of the controls on them, before they get a sequence. Returns a verdict when
+    /// the submission needs no further handling here: it was refused, it was the session's last event, or it
+    /// resets a numbering.
+    fn hold_back(&mut self, submission: &Submission<'_>, template: &Template) -> Option<Verdict> {
         if template.class == MessageClass::NewOrder {
             let now = self.head.stamp();
             // The body is as long as the block, so the terms are there.
             let terms = self.terms(submission).expect("an order has terms");
             if let Err(breach) = self.risk.check(&terms, now) {
                 self.reject(submission, &terms, breach);
-                return true;
+                return Some(Verdict::Taken);
             }
+        } else if submission.template_id == PublisherReset::TEMPLATE_ID {
+            return Some(self.keep_reset(submission));
         } else if is_checked_change(submission.template_id) {
             let now = self.head.stamp();
             let body = gather(&mut self.scratch, submission);
             if let Err(decision) = self.risk.check_control(submission.template_id, body, now) {
                 self.append_own(RiskDecision::TEMPLATE_ID, decision.as_bytes());
-                return true;
+                return Some(Verdict::Taken);
             }
         } else if submission.template_id == SessionEnd::TEMPLATE_ID {
             self.end_session(submission, *template);
-            return true;
+            return Some(Verdict::Taken);
         }
-        false
+        None
     }
 
-    fn terms(&mut self, submission: &Submission<'_>) -> Option<OrderTerms> {
+    pub(super) fn terms(&mut self, submission: &Submission<'_>) -> Option<OrderTerms> {
         OrderTerms::read(submission.template_id, gather(&mut self.scratch, submission))
     }
 }
@@ -230,8 +257,8 @@ pub(super) fn gather<'a>(scratch: &'a mut [u64], submission: &Submission<'a>) ->
     &scratch.as_bytes()[..submission.body_length]
 }
 
-/// The bytes of the event's frame and of the event that may record its numbering before it.
+/// The bytes of the event's frame and of the events about its publisher that may precede it.
 #[inline]
-fn submitted_length(submission: &Submission<'_>) -> usize {
-    frame_length(submission.body_length) + OWN_FRAME_LENGTH_MAX
+fn submitted_length(submission: &Submission<'_>, origin: &Origin<'_>) -> usize {
+    frame_length(submission.body_length) + origin.notes_length
 }

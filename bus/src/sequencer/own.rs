@@ -19,41 +19,13 @@ use stele_wire::codec::{Message, View};
 use stele_wire::frame::frame_length;
 use stele_wire::messages::{
     ClockStatus, KillSwitch, OperatorCancel, OrderEvent, OrderRejected, OrderStatus, Originator,
-    PublisherProgress, RefusalReason, RefusedOrder, SCHEMA_VERSION, SessionEnd, SessionStart,
-    SubmissionClass, SubmissionRefused,
+    RefusalReason, RefusedOrder, SCHEMA_VERSION, SessionEnd, SessionStart, SubmissionClass,
+    SubmissionRefused,
 };
 use stele_wire::{Nanos, Sequence};
 use zerocopy::IntoBytes;
 
 impl<C: Clock> Desk<C> {
-    /// Records on the log that a publisher's numbering begins or skips. For a publisher that outlives the
-    /// process, it does so before every event that does not contain the number itself.
-    #[inline]
-    pub(super) fn note_origin(&mut self, submission: &Submission<'_>, origin: &mut Origin<'_>) {
-        if *origin.expected != Some(submission.sequence) || origin.is_outside {
-            self.note_number(submission, origin);
-        }
-        *origin.expected = Some(submission.sequence + 1);
-        *origin.last = submission.sequence;
-    }
-
-    #[cold]
-    fn note_number(&mut self, submission: &Submission<'_>, origin: &Origin<'_>) {
-        let has_number = template(submission.template_id).is_some_and(|template| {
-            matches!(template.class, MessageClass::NewOrder | MessageClass::OrderCancel)
-        });
-        if has_number && *origin.expected == Some(submission.sequence) {
-            return;
-        }
-        let progress = PublisherProgress {
-            publisher_sequence: (submission.sequence - 1).into(),
-            publisher: origin.id.into(),
-            name: *origin.name,
-            ..PublisherProgress::NULL
-        };
-        self.append_own(PublisherProgress::TEMPLATE_ID, progress.as_bytes());
-    }
-
     /// Refuses an order: logs the order as it was submitted, then the reason.
     #[cold]
     pub(super) fn reject(&mut self, submission: &Submission<'_>, terms: &OrderTerms, breach: Breach) {
@@ -121,25 +93,13 @@ impl<C: Clock> Desk<C> {
         submission: &Submission<'_>,
         origin: &mut Origin<'_>,
     ) -> Verdict {
-        // Its number is used up without an event, so the next number is recorded.
-        *origin.expected = None;
-        *origin.last = submission.sequence;
-        self.statistics.malformed += 1;
-        self.drop_submission(RefusalReason::MALFORMED, submission, origin)
+        let verdict = self.use_up(RefusalReason::MALFORMED, submission, origin);
+        self.statistics.malformed += u64::from(verdict == Verdict::Taken);
+        verdict
     }
 
-    /// Drops a duplicate: a retry after a reconnect or a restart.
-    #[cold]
-    pub(super) fn refuse_duplicate(
-        &mut self,
-        submission: &Submission<'_>,
-        origin: &mut Origin<'_>,
-    ) -> Verdict {
-        self.statistics.duplicates += 1;
-        self.drop_submission(RefusalReason::DUPLICATE, submission, origin)
-    }
-
-    fn drop_submission(
+    /// Drops a submission, which is counted and reported on the log.
+    pub(super) fn drop_submission(
         &mut self,
         reason: RefusalReason,
         submission: &Submission<'_>,
@@ -289,6 +249,7 @@ impl<C: Clock> Desk<C> {
         words.as_mut_bytes()[..body.len()].copy_from_slice(body);
         let submission = Submission {
             template_id: SessionEnd::TEMPLATE_ID,
+            template: template(SessionEnd::TEMPLATE_ID),
             body_length: body.len(),
             received: NOT_RECEIVED,
             sequence: 0,
@@ -347,13 +308,18 @@ impl<C: Clock> Desk<C> {
     pub(super) fn append_own(&mut self, template_id: u16, body: &[u8]) -> Sequence {
         let mut words = [0_u64; OWN_FRAME_LENGTH_MAX / 8];
         words.as_mut_bytes()[..body.len()].copy_from_slice(body);
+        self.append_own_words(template_id, body.len(), &words[..body.len().div_ceil(8)])
+    }
+
+    /// As [`Desk::append_own`], with the body in whole words: `length` bytes and zeros.
+    pub(super) fn append_own_words(&mut self, template_id: u16, length: usize, words: &[u64]) -> Sequence {
         self.statistics.events += 1;
         self.head.append_cold(&Draft {
             template_id,
             template: template(template_id).expect("the sequencer's messages are of the schema"),
             schema: OWN_SCHEMA,
-            body_length: body.len(),
-            body: (&words[..body.len().div_ceil(8)], &[]),
+            body_length: length,
+            body: (words, &[]),
             received: NOT_RECEIVED,
         })
     }

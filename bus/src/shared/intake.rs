@@ -102,8 +102,13 @@ pub(crate) struct RemoteIntake {
     end: Option<u64>,
     /// The words taken. The sequencer relies on this count and not on the shared one.
     taken: u64,
-    /// The highest number of a submission that was taken.
+    /// The number after which the next process that attaches continues: the highest that was taken, as far
+    /// as the sequencer accepts it.
     last_sequence: u64,
+    /// How far ahead of the last number a submission may be.
+    number_step_max: u64,
+    /// The publisher, by `number`, whose submissions were last taken.
+    seen: u64,
     /// Where whole submissions go.
     submissions: Producer<u64>,
     /// The submission that is being checked.
@@ -112,13 +117,14 @@ pub(crate) struct RemoteIntake {
 
 impl RemoteIntake {
     /// The intake of publisher `id` with lanes of `words` words, a power of two, and the port at which other
-    /// processes connect; `submissions` has as many words. The publisher continues after submission `last`.
+    /// processes connect; `submissions` has as many words. The publisher continues after submission `last`,
+    /// by steps of at most `number_step_max`.
     pub(crate) fn create(
         id: u16,
         name: &[u8; 32],
         words: usize,
         submissions: Producer<u64>,
-        last: u64,
+        (last, number_step_max): (u64, u64),
     ) -> (Self, RemotePort) {
         assert!(words.is_power_of_two(), "a publisher's ring of {words} words: not a power of two");
         let (port, (connected, gone, state)) = RemotePort::new(id, name, words, last);
@@ -131,6 +137,8 @@ impl RemoteIntake {
             end: None,
             taken: 0,
             last_sequence: last,
+            number_step_max,
+            seen: 0,
             submissions,
             copy: vec![0; SUBMISSION_WORDS_MAX].into(),
         };
@@ -203,7 +211,10 @@ impl RemoteIntake {
                 return;
             }
             self.submissions.push_entire_slice(&self.copy[..words]).expect("there is room");
-            self.last_sequence = self.last_sequence.max(self.copy[2]);
+            if self.copy[2] > self.last_sequence && self.copy[2] - self.last_sequence <= self.number_step_max
+            {
+                self.last_sequence = self.copy[2];
+            }
             self.advance(self.taken.wrapping_add(words as u64));
         }
     }
@@ -254,11 +265,28 @@ impl RemoteIntake {
         self.advance(committed);
     }
 
-    /// Acknowledges to the publisher that its submissions up to `sequence` are on the log, before `position`.
+    /// Whether another process has connected since this was last asked.
     #[inline]
-    pub(crate) fn acknowledge(&self, sequence: u64, position: Position) {
-        if let Some(lane) = self.lane() {
-            lane.set_sequenced(Sequenced { sequence, position: position.0 });
+    pub(crate) fn is_claimed_anew(&mut self) -> bool {
+        std::mem::replace(&mut self.seen, self.number) != self.number
+    }
+
+    /// Acknowledges to the publisher that its submissions up to `sequence` are on the log, before `position`.
+    /// `is_drained`: that is everything that was taken, so the next process continues after `sequence`.
+    #[inline]
+    pub(crate) fn acknowledge(&mut self, sequence: u64, position: Position, is_drained: bool) {
+        let is_corrected = is_drained && self.last_sequence != sequence;
+        if is_corrected {
+            self.last_sequence = sequence;
+        }
+        match self.lane() {
+            Some(lane) => {
+                lane.set_sequenced(Sequenced { sequence, position: position.0 });
+                if is_corrected {
+                    lane.take(self.taken, sequence);
+                }
+            }
+            None => self.state.set_last(self.last_sequence),
         }
     }
 }

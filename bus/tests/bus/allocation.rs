@@ -2,7 +2,8 @@
 
 use stele_bus::bounds::RING_LENGTH_MIN;
 use stele_bus::{
-    Agent, Counters, LogRing, LossyConsumer, RingOptions, RingParts, Sequencer, SequencerStart, UtcClock,
+    Agent, Counters, Grants, LogRing, LossyConsumer, RingOptions, RingParts, Sequencer, SequencerStart,
+    UtcClock,
 };
 use stele_risk::{Risk, RiskLimits, SequencedEvent};
 use stele_testkit::allocator_calls;
@@ -43,8 +44,8 @@ fn nothing_on_the_hot_path_allocates() {
         crate::rig::defined(RiskLimits { order_notional_max: Some(1_000), ..RiskLimits::default() });
     limit_everything(&mut risk);
     let mut sequencer = Sequencer::new(&start, writer, UtcClock::new(), risk).unwrap();
-    let mut feed = sequencer.publisher(1, "feed", 4096);
-    let mut strategy = sequencer.publisher(2, "strategy", 4096);
+    let mut feed = sequencer.publisher(1, "feed", 4096, Grants::all());
+    let mut strategy = sequencer.publisher(2, "strategy", 4096, Grants::all());
     let counters = Counters::create().unwrap();
     sequencer.register_counters(&counters, 0).unwrap();
     let mut consumer = sequencer.gating_consumer("reader");

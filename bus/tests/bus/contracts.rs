@@ -3,10 +3,11 @@
 use crate::rig::{Rig, START, accepted, cancel, fill, notice, order, order_body};
 use stele_bus::bounds::{BATCH_AGE_MAX, PUBLISHER_WORDS_DEFAULT, RING_LENGTH_MIN, STOP_GRACE};
 use stele_bus::counters::table;
-use stele_bus::{Backpressure, Counters, LossyConsumer, NOT_RECEIVED, Observed, Refusal};
+use stele_bus::{Backpressure, Counters, Grants, LossyConsumer, NOT_RECEIVED, Observed, Refusal};
 use stele_risk::RiskLimits;
 use stele_wire::messages::{
-    CancelScope, Check, KillSwitch, NewOrder, OrderRejected, PublisherProgress, SwitchState, VenueNotice,
+    CancelScope, Check, KillSwitch, NewOrder, OrderRejected, PublisherGrant, PublisherProgress, SwitchState,
+    VenueNotice,
 };
 use stele_wire::{Nanos, Quantity, Sequence};
 
@@ -15,7 +16,7 @@ const NOTICE: u16 = VenueNotice::TEMPLATE_ID;
 #[test]
 fn an_event_is_published_as_submitted_with_its_sequence_times_and_checksum() {
     let mut rig = Rig::new();
-    let mut publisher = rig.sequencer.publisher(5, "feed", 1024);
+    let mut publisher = rig.sequencer.publisher(5, "feed", 1024, Grants::all());
     let mut consumer = rig.sequencer.gating_consumer("reader");
     let body = notice(9, 45);
     publisher.offer(NOTICE, &body, Nanos(START.0 - 300)).unwrap();
@@ -26,9 +27,10 @@ fn an_event_is_published_as_submitted_with_its_sequence_times_and_checksum() {
         event.frame().verify(rig.start.identity.seed()).unwrap();
         seen.push((event.sequence(), event.timestamp(), event.template_id(), event.body().to_vec()));
     });
-    let [progress, notice] = &seen[..] else { panic!("{seen:?}") };
-    assert_eq!((progress.0, progress.2), (Sequence(1_001), PublisherProgress::TEMPLATE_ID));
-    assert_eq!((notice.0, notice.1, notice.2), (Sequence(1_002), Nanos(START.0 + 700), NOTICE));
+    let [grant, progress, notice] = &seen[..] else { panic!("{seen:?}") };
+    assert_eq!((grant.0, grant.2), (Sequence(1_001), PublisherGrant::TEMPLATE_ID));
+    assert_eq!((progress.0, progress.2), (Sequence(1_002), PublisherProgress::TEMPLATE_ID));
+    assert_eq!((notice.0, notice.1, notice.2), (Sequence(1_003), Nanos(START.0 + 700), NOTICE));
     assert_eq!(notice.3[16..20], 1_000_u32.to_le_bytes(), "received 1,000 ns before it was sequenced");
     assert_eq!((&notice.3[..16], &notice.3[20..45]), (&body[..16], &body[20..]));
     assert_eq!(notice.3[45..], [0; 3], "zeros close the frame");
@@ -37,7 +39,7 @@ fn an_event_is_published_as_submitted_with_its_sequence_times_and_checksum() {
 #[test]
 fn time_never_goes_back_even_across_a_restart() {
     let mut rig = Rig::new();
-    let mut publisher = rig.sequencer.publisher(1, "feed", 1024);
+    let mut publisher = rig.sequencer.publisher(1, "feed", 1024, Grants::all());
     for now in [START.0 - 1_000_000, START.0, START.0 - 10, START.0 + 1] {
         rig.clock.set(Nanos(now));
         publisher.offer(NOTICE, &notice(1, 32), NOT_RECEIVED).unwrap();
@@ -48,13 +50,13 @@ fn time_never_goes_back_even_across_a_restart() {
     let trail = rig.verified_trail();
     let events = trail.iter().filter(|(_, frame)| !frame.is_padding());
     let times: Vec<u64> = events.map(|(_, frame)| frame.timestamp().0).collect();
-    assert_eq!(times, [START.0 - 5, START.0 - 5, START.0, START.0, START.0 + 1]);
+    assert_eq!(times, [START.0 - 5, START.0 - 5, START.0 - 5, START.0, START.0, START.0 + 1]);
 }
 
 #[test]
 fn a_receipt_that_is_unknown_in_the_future_or_long_ago_is_distinguished() {
     let mut rig = Rig::new();
-    let mut publisher = rig.sequencer.publisher(1, "feed", 1024);
+    let mut publisher = rig.sequencer.publisher(1, "feed", 1024, Grants::all());
     let mut consumer = rig.sequencer.gating_consumer("reader");
     for received in [NOT_RECEIVED, Nanos(START.0 + 1), Nanos(0)] {
         publisher.offer(NOTICE, &notice(1, 32), received).unwrap();
@@ -70,7 +72,7 @@ fn a_receipt_that_is_unknown_in_the_future_or_long_ago_is_distinguished() {
 #[test]
 fn a_publisher_gets_the_error_of_an_invalid_message_at_once() {
     let mut rig = Rig::new();
-    let mut publisher = rig.sequencer.publisher(1, "feed", 100);
+    let mut publisher = rig.sequencer.publisher(1, "feed", 100, Grants::all());
     assert_eq!(publisher.offer(999, &[0; 64], START), Err(Refusal::UnknownTemplate(999)));
     assert_eq!(publisher.offer(NOTICE, &[0; 31], START), Err(Refusal::TooShort { needed: 32, found: 31 }));
     let longest = (100 - 3) * 8;
@@ -84,7 +86,7 @@ fn a_publisher_gets_the_error_of_an_invalid_message_at_once() {
 #[test]
 fn staged_submissions_are_invisible_until_they_are_committed_together() {
     let mut rig = Rig::new();
-    let mut publisher = rig.sequencer.publisher(1, "feed", 1024);
+    let mut publisher = rig.sequencer.publisher(1, "feed", 1024, Grants::all());
     for tag in 0..3 {
         publisher.stage(NOTICE, &notice(tag, 32), START).unwrap();
     }
@@ -96,8 +98,8 @@ fn staged_submissions_are_invisible_until_they_are_committed_together() {
 #[test]
 fn intakes_take_turns_so_that_a_flood_does_not_starve_the_others() {
     let mut rig = Rig::new();
-    let mut flood = rig.sequencer.publisher(1, "flood", PUBLISHER_WORDS_DEFAULT);
-    let mut quiet = rig.sequencer.publisher(2, "quiet", 1024);
+    let mut flood = rig.sequencer.publisher(1, "flood", PUBLISHER_WORDS_DEFAULT, Grants::all());
+    let mut quiet = rig.sequencer.publisher(2, "quiet", 1024, Grants::all());
     fill(&mut flood, NOTICE, &notice(1, 32));
     quiet.offer(NOTICE, &notice(2, 32), START).unwrap();
     assert_eq!(rig.cycle(), 64 + 1, "a chunk of the flood, and the other's event in the same cycle");
@@ -106,7 +108,7 @@ fn intakes_take_turns_so_that_a_flood_does_not_starve_the_others() {
 #[test]
 fn a_skip_in_a_publishers_numbering_is_logged_before_the_event() {
     let mut rig = Rig::new();
-    let mut publisher = rig.sequencer.publisher(4, "strategies", 1024);
+    let mut publisher = rig.sequencer.publisher(4, "strategies", 1024, Grants::all());
     let mut consumer = rig.sequencer.gating_consumer("reader");
     publisher.offer(NOTICE, &notice(1, 32), START).unwrap();
     publisher.offer(NOTICE, &notice(2, 32), START).unwrap();
@@ -118,15 +120,15 @@ fn a_skip_in_a_publishers_numbering_is_logged_before_the_event() {
         let progress = event.frame().message::<PublisherProgress>();
         seen.push(progress.map(|note| (note.publisher.get(), note.publisher_sequence.get())));
     });
-    assert_eq!(seen, [Some((4, 0)), None, None, Some((4, 50)), None]);
+    assert_eq!(seen, [None, Some((4, 0)), None, None, Some((4, 50)), None], "grants, then the numbering");
 }
 
 #[test]
 fn with_a_stalled_consumer_market_data_and_new_orders_are_refused_first_and_it_is_never_overrun() {
     let mut rig = Rig::new();
-    let mut feed = rig.sequencer.publisher(1, "feed", 4096);
-    let mut strategy = rig.sequencer.publisher(2, "strategy", 1024);
-    let mut venue = rig.sequencer.publisher(3, "venue", 1024);
+    let mut feed = rig.sequencer.publisher(1, "feed", 4096, Grants::all());
+    let mut strategy = rig.sequencer.publisher(2, "strategy", 1024, Grants::all());
+    let mut venue = rig.sequencer.publisher(3, "venue", 1024, Grants::all());
     let mut stuck = rig.sequencer.gating_consumer("reader");
     let market = notice(1, 100);
     let refusal = loop {
@@ -169,7 +171,7 @@ fn with_a_stalled_consumer_market_data_and_new_orders_are_refused_first_and_it_i
 #[test]
 fn a_journal_that_writes_nothing_causes_backpressure_and_is_reported() {
     let mut rig = Rig::new();
-    let mut feed = rig.sequencer.publisher(1, "feed", 4096);
+    let mut feed = rig.sequencer.publisher(1, "feed", 4096, Grants::all());
     for _ in 0..10_000 {
         let _ = feed.offer(NOTICE, &notice(1, 2_000), START);
         rig.cycle();
@@ -182,7 +184,7 @@ fn a_journal_that_writes_nothing_causes_backpressure_and_is_reported() {
 #[test]
 fn an_order_closes_its_batch_at_once_and_market_data_waits_for_the_batch_to_age() {
     let mut rig = Rig::new();
-    let mut publisher = rig.sequencer.publisher(1, "all", 1024);
+    let mut publisher = rig.sequencer.publisher(1, "all", 1024, Grants::all());
     publisher.offer(NOTICE, &notice(1, 32), START).unwrap();
     rig.cycle();
     assert_eq!(rig.ring.watermarks().batched(), rig.start.position);
@@ -203,7 +205,7 @@ fn an_order_closes_its_batch_at_once_and_market_data_waits_for_the_batch_to_age(
 #[test]
 fn when_idle_one_watermark_block_records_the_last_acknowledgement() {
     let mut rig = Rig::new();
-    let mut publisher = rig.sequencer.publisher(1, "feed", 1024);
+    let mut publisher = rig.sequencer.publisher(1, "feed", 1024, Grants::all());
     publisher.offer(NOTICE, &notice(1, 32), START).unwrap();
     rig.cycle();
     rig.close_batch();
@@ -230,7 +232,7 @@ fn when_idle_one_watermark_block_records_the_last_acknowledgement() {
 #[test]
 fn a_lossy_consumer_learns_exactly_which_events_it_lost() {
     let mut rig = Rig::new();
-    let mut publisher = rig.sequencer.publisher(1, "feed", 4096);
+    let mut publisher = rig.sequencer.publisher(1, "feed", 4096, Grants::all());
     let mut lossy = LossyConsumer::join(&rig.ring);
     let counters = Counters::create().unwrap();
     lossy.register_counters(&counters, 0, 1, "console").unwrap();
@@ -267,7 +269,7 @@ fn a_lossy_consumer_learns_exactly_which_events_it_lost() {
 #[test]
 fn a_lossy_consumer_that_joins_late_begins_at_the_newest_batch() {
     let mut rig = Rig::new();
-    let mut publisher = rig.sequencer.publisher(1, "feed", 4096);
+    let mut publisher = rig.sequencer.publisher(1, "feed", 4096, Grants::all());
     for tag in 0..10 {
         publisher.offer(NOTICE, &notice(tag, 32), START).unwrap();
         rig.close_batch();
@@ -286,7 +288,7 @@ fn a_lossy_consumer_that_joins_late_begins_at_the_newest_batch() {
 #[test]
 fn an_event_on_which_a_consumer_fails_is_passed_again() {
     let mut rig = Rig::new();
-    let mut publisher = rig.sequencer.publisher(1, "feed", 1024);
+    let mut publisher = rig.sequencer.publisher(1, "feed", 1024, Grants::all());
     let mut consumer = rig.sequencer.gating_consumer("reader");
     for tag in 0..3 {
         publisher.offer(NOTICE, &notice(tag, 32), START).unwrap();
@@ -298,14 +300,14 @@ fn an_event_on_which_a_consumer_fails_is_passed_again() {
         if seen.len() == 2 { Err("busy") } else { Ok(()) }
     });
     assert_eq!(result, Err("busy"));
-    assert_eq!(consumer.poll(10, |event| seen.push(event.sequence().0)), 3);
-    assert_eq!(seen, [1_001, 1_002, 1_002, 1_003, 1_004]);
+    assert_eq!(consumer.poll(10, |event| seen.push(event.sequence().0)), 4);
+    assert_eq!(seen, [1_001, 1_002, 1_002, 1_003, 1_004, 1_005]);
 }
 
 #[test]
 fn a_dropped_consumer_does_not_hold_the_writer_back() {
     let mut rig = Rig::new();
-    let mut publisher = rig.sequencer.publisher(1, "feed", 4096);
+    let mut publisher = rig.sequencer.publisher(1, "feed", 4096, Grants::all());
     let consumer = rig.sequencer.gating_consumer("reader");
     drop(consumer);
     for tag in 0..2 * RING_LENGTH_MIN / 1_000 {
@@ -319,7 +321,7 @@ fn a_dropped_consumer_does_not_hold_the_writer_back() {
 fn an_order_above_a_limit_is_logged_as_refused() {
     let limits = RiskLimits { order_quantity_max: Some(Quantity(10)), ..RiskLimits::default() };
     let mut rig = Rig::with_limits(limits);
-    let mut publisher = rig.sequencer.publisher(1, "strategy", 1024);
+    let mut publisher = rig.sequencer.publisher(1, "strategy", 1024, Grants::all());
     let mut consumer = rig.sequencer.gating_consumer("reader");
     publisher.offer(NewOrder::TEMPLATE_ID, &order_body(&order(5, 11)), START).unwrap();
     publisher.offer(NewOrder::TEMPLATE_ID, &order_body(&order(6, 10)), START).unwrap();
@@ -340,7 +342,7 @@ fn an_order_above_a_limit_is_logged_as_refused() {
 #[test]
 fn a_kill_switch_on_the_log_refuses_the_orders_after_it() {
     let mut rig = Rig::new();
-    let mut publisher = rig.sequencer.publisher(1, "strategy", 1024);
+    let mut publisher = rig.sequencer.publisher(1, "strategy", 1024, Grants::all());
     let mut engage = |state| {
         let switch = KillSwitch { scope: CancelScope::ALL, state, ..KillSwitch::NULL };
         let mut buffer = [0; 64];
@@ -359,7 +361,7 @@ fn a_kill_switch_on_the_log_refuses_the_orders_after_it() {
 #[test]
 fn a_poisoned_journal_refuses_publishers_and_stops_the_sequencer_with_its_reason() {
     let mut rig = Rig::new();
-    let mut publisher = rig.sequencer.publisher(1, "feed", 1024);
+    let mut publisher = rig.sequencer.publisher(1, "feed", 1024, Grants::all());
     publisher.offer(NOTICE, &notice(1, 32), START).unwrap();
     rig.journal.poison("segment 3: write at 4096 failed: no space left on device");
     rig.journal.poison("a later failure");
@@ -375,8 +377,8 @@ fn a_poisoned_journal_refuses_publishers_and_stops_the_sequencer_with_its_reason
 #[test]
 fn a_stop_puts_everything_accepted_on_the_log_and_closes_the_last_batch() {
     let mut rig = Rig::new();
-    let mut publisher = rig.sequencer.publisher(1, "feed", PUBLISHER_WORDS_DEFAULT);
-    let other = rig.sequencer.publisher(2, "other", 1024);
+    let mut publisher = rig.sequencer.publisher(1, "feed", PUBLISHER_WORDS_DEFAULT, Grants::all());
+    let other = rig.sequencer.publisher(2, "other", 1024, Grants::all());
     for tag in 0..200 {
         publisher.offer(NOTICE, &notice(tag, 32), START).unwrap();
     }
@@ -395,7 +397,7 @@ fn a_stop_puts_everything_accepted_on_the_log_and_closes_the_last_batch() {
 #[test]
 fn a_publisher_that_never_finishes_delays_the_stop_by_the_grace_only() {
     let mut rig = Rig::new();
-    let _publisher = rig.sequencer.publisher(1, "feed", 1024);
+    let _publisher = rig.sequencer.publisher(1, "feed", 1024, Grants::all());
     rig.ring.request_stop();
     rig.cycle();
     rig.clock.advance(Nanos(STOP_GRACE.0 - 1));
@@ -409,7 +411,7 @@ fn a_publisher_that_never_finishes_delays_the_stop_by_the_grace_only() {
 #[test]
 fn the_journal_cannot_read_what_it_has_released() {
     let mut rig = Rig::new();
-    let mut publisher = rig.sequencer.publisher(1, "feed", 1024);
+    let mut publisher = rig.sequencer.publisher(1, "feed", 1024, Grants::all());
     publisher.offer(NOTICE, &notice(1, 32), START).unwrap();
     rig.cycle();
     rig.close_batch();
@@ -422,7 +424,7 @@ fn the_journal_cannot_read_what_it_has_released() {
 #[test]
 fn a_batch_closes_in_time_even_if_the_clock_stepped_back() {
     let mut rig = Rig::new();
-    let mut publisher = rig.sequencer.publisher(1, "feed", 4096);
+    let mut publisher = rig.sequencer.publisher(1, "feed", 4096, Grants::all());
     publisher.offer(VenueNotice::TEMPLATE_ID, &notice(1, 100), START).unwrap();
     rig.settle();
     rig.clock.set(Nanos(START.0 - 3_600_000_000_000));

@@ -1,7 +1,7 @@
 //! Changes of the controls on orders, as the sequencer handles them.
 
 use crate::rig::{Rig, START, order, order_body};
-use stele_bus::Publisher;
+use stele_bus::{Grants, Publisher};
 use stele_risk::RiskLimits;
 use stele_wire::codec::Message;
 use stele_wire::messages::{
@@ -23,7 +23,7 @@ fn found<M: Message>(rig: &Rig) -> Vec<(M, Nanos)> {
 #[test]
 fn a_limit_applies_to_the_next_order_and_a_refused_change_leaves_a_decision() {
     let mut rig = Rig::with_limits(RiskLimits { four_eyes: true, ..RiskLimits::default() });
-    let mut desk = rig.sequencer.publisher(1, "desk", 4096);
+    let mut desk = rig.sequencer.publisher(1, "desk", 4096, Grants::all());
     let by = |approved_by: u32, limit: i64| RiskLimit {
         scope: CancelScope::ALL,
         check: Check::ORDER_QUANTITY,
@@ -56,7 +56,7 @@ fn a_limit_applies_to_the_next_order_and_a_refused_change_leaves_a_decision() {
 #[test]
 fn an_order_is_checked_at_the_time_of_its_event() {
     let mut rig = Rig::new();
-    let mut desk = rig.sequencer.publisher(1, "desk", 4096);
+    let mut desk = rig.sequencer.publisher(1, "desk", 4096, Grants::all());
     let window = RiskLimit {
         scope: CancelScope::ALL,
         check: Check::DUPLICATE,
@@ -82,7 +82,7 @@ fn an_order_is_checked_at_the_time_of_its_event() {
 #[test]
 fn an_order_of_an_undefined_account_is_refused_before_it_is_sequenced() {
     let mut rig = Rig::new();
-    let mut desk = rig.sequencer.publisher(1, "desk", 4096);
+    let mut desk = rig.sequencer.publisher(1, "desk", 4096, Grants::all());
     for account in [0, 98] {
         let undefined = NewOrder { account: account.into(), ..order(1, 5) };
         desk.offer(NewOrder::TEMPLATE_ID, &order_body(&undefined), START).unwrap();
@@ -99,7 +99,7 @@ fn an_order_of_an_undefined_account_is_refused_before_it_is_sequenced() {
 #[test]
 fn an_operators_cancel_is_followed_by_the_cancel_of_its_order() {
     let mut rig = Rig::new();
-    let mut desk = rig.sequencer.publisher(1, "desk", 4096);
+    let mut desk = rig.sequencer.publisher(1, "desk", 4096, Grants::all());
     desk.offer(NewOrder::TEMPLATE_ID, &order_body(&order(7, 5)), START).unwrap();
     rig.settle();
     let sequence = rig.sequencer.next_sequence().0 - 1;

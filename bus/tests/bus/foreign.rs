@@ -2,7 +2,7 @@
 
 use crate::rig::{Rig, START, notice, order, order_body};
 use stele_bus::bounds::PUBLISHER_WORDS_DEFAULT;
-use stele_bus::{FOREIGN_LENGTH_MAX, NOT_RECEIVED, Refusal};
+use stele_bus::{FOREIGN_LENGTH_MAX, Grants, NOT_RECEIVED, Refusal};
 use stele_wire::Frame;
 use stele_wire::codec::MessageHeader;
 use stele_wire::messages::{NewOrder, SCHEMA_ID, SessionEnd, VenueNotice};
@@ -35,7 +35,7 @@ fn foreign(rig: &Rig, length: usize) -> Vec<(u16, u16, u16, u16, Vec<u8>)> {
 #[test]
 fn a_message_of_another_schema_is_sequenced_with_its_own_header_and_body() {
     let mut rig = Rig::new();
-    let mut publisher = rig.sequencer.publisher(5, "sensors", PUBLISHER_WORDS_DEFAULT);
+    let mut publisher = rig.sequencer.publisher(5, "sensors", PUBLISHER_WORDS_DEFAULT, Grants::all());
     // The template ids of an order and of the session's end: they mean nothing in another schema.
     for (at, template_id) in
         [7, NewOrder::TEMPLATE_ID, SessionEnd::TEMPLATE_ID, u16::MAX].into_iter().enumerate()
@@ -66,8 +66,8 @@ fn a_message_of_another_schema_is_sequenced_with_its_own_header_and_body() {
 #[test]
 fn bodies_of_every_length_pass_whole_where_the_ring_wraps_and_from_another_process() {
     let mut rig = Rig::shared();
-    let mut port = rig.sequencer.remote_publisher(7, "outside", 1 << 10);
-    let mut near = rig.sequencer.publisher(5, "near", 300);
+    let mut port = rig.sequencer.remote_publisher(7, "outside", 1 << 10, Grants::all());
+    let mut near = rig.sequencer.publisher(5, "near", 300, Grants::all());
     let mut far = rig.connect(&mut port);
     let mut expected = Vec::new();
     for step in 0..2_000_u64 {
@@ -99,7 +99,7 @@ fn bodies_of_every_length_pass_whole_where_the_ring_wraps_and_from_another_proce
 #[test]
 fn an_invalid_message_of_another_schema_is_refused_with_the_reason() {
     let mut rig = Rig::new();
-    let mut publisher = rig.sequencer.publisher(5, "sensors", PUBLISHER_WORDS_DEFAULT);
+    let mut publisher = rig.sequencer.publisher(5, "sensors", PUBLISHER_WORDS_DEFAULT, Grants::all());
     let mut offer = |header: MessageHeader, length: usize| {
         publisher.offer_foreign(&header, &vec![1; length], NOT_RECEIVED)
     };

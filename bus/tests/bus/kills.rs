@@ -14,7 +14,8 @@ use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use stele_bus::{
-    Liveness, LossyConsumer, Observed, PortError, Refusal, RemotePort, RemotePublisher, RingView, WriterState,
+    Grants, Liveness, LossyConsumer, Observed, PortError, Refusal, RemotePort, RemotePublisher, RingView,
+    WriterState,
 };
 use stele_wire::Sequence;
 use stele_wire::messages::VenueNotice;
@@ -126,8 +127,8 @@ fn open(port: &mut RemotePort) -> OwnedFd {
 fn publishers_and_readers_killed_a_hundred_times_do_not_harm_the_bus() {
     let mut rig = Rig::shared();
     let ring = rig.memory();
-    let mut port = rig.sequencer.remote_publisher(ID, "outside", 8 << 10);
-    let mut own = rig.sequencer.publisher(1, "inside", 4096);
+    let mut port = rig.sequencer.remote_publisher(ID, "outside", 8 << 10, Grants::all());
+    let mut own = rig.sequencer.publisher(1, "inside", 4096, Grants::all());
     let done = AtomicBool::new(false);
     let said = std::env::temp_dir().join(format!("stele-kills-{}", std::process::id()));
     File::create(&said).unwrap();

@@ -5,6 +5,7 @@ mod allocation;
 mod contracts;
 mod controls;
 mod foreign;
+mod grants;
 mod kills;
 mod own_events;
 mod random_schedules;

@@ -4,7 +4,7 @@ use crate::rig::{Rig, START, defined, notice, order, order_body, start};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use stele_bus::bounds::{CLOCK_CHECK_INTERVAL, RING_LENGTH_MIN, STRETCH_EVENTS_MAX};
-use stele_bus::{Agent, Clock, ClockQuality, LogRing, Publisher, RingOptions, Sequencer, Timers};
+use stele_bus::{Agent, Clock, ClockQuality, Grants, LogRing, Publisher, RingOptions, Sequencer, Timers};
 use stele_risk::RiskLimits;
 use stele_wire::codec::Message;
 use stele_wire::messages::{
@@ -50,7 +50,7 @@ fn after(nanos: u64) -> Nanos {
 #[test]
 fn a_timer_fires_when_the_logs_time_has_reached_it_and_never_before() {
     let mut rig = Rig::new();
-    let mut desk = rig.sequencer.publisher(1, "strategies", 4096);
+    let mut desk = rig.sequencer.publisher(1, "strategies", 4096, Grants::all());
     define(&mut desk, 1);
     set(&mut desk, 7, after(5_000_000));
     set(&mut desk, 8, after(3_000_000));
@@ -69,13 +69,13 @@ fn a_timer_fires_when_the_logs_time_has_reached_it_and_never_before() {
         .iter()
         .map(|(fired, time)| (fired.timer_id.get(), fired.due.get() <= time.0, fired.set_sequence.get()))
         .collect();
-    assert_eq!(fired, [(8, true, 1_004), (7, true, 1_003)]);
+    assert_eq!(fired, [(8, true, 1_005), (7, true, 1_004)]);
 }
 
 #[test]
 fn a_pending_timer_fires_after_a_restart_once_its_strategy_is_resumed() {
     let mut rig = Rig::new();
-    let mut desk = rig.sequencer.publisher(1, "strategies", 4096);
+    let mut desk = rig.sequencer.publisher(1, "strategies", 4096, Grants::all());
     define(&mut desk, 1);
     set(&mut desk, 7, after(5_000_000));
     end(&mut desk);
@@ -86,7 +86,7 @@ fn a_pending_timer_fires_after_a_restart_once_its_strategy_is_resumed() {
 
     let mut again = Rig::with_timers(timers);
     again.clock.set(after(60_000_000));
-    let mut control = again.sequencer.publisher(1, "control", 4096);
+    let mut control = again.sequencer.publisher(1, "control", 4096, Grants::all());
     control.offer_message(&SessionStart::NULL, START).unwrap();
     again.settle();
     assert_eq!(again.sequencer.statistics().timers_fired, 0, "no strategy is defined yet");
@@ -103,7 +103,7 @@ fn a_pending_timer_fires_after_a_restart_once_its_strategy_is_resumed() {
 #[test]
 fn stopped_timers_do_not_fire_and_a_timer_without_a_strategy_is_counted() {
     let mut rig = Rig::new();
-    let mut desk = rig.sequencer.publisher(1, "strategies", 4096);
+    let mut desk = rig.sequencer.publisher(1, "strategies", 4096, Grants::all());
     set(&mut desk, 6, after(1));
     define(&mut desk, 1);
     set(&mut desk, 7, after(5));
@@ -119,7 +119,7 @@ fn stopped_timers_do_not_fire_and_a_timer_without_a_strategy_is_counted() {
 #[test]
 fn a_sessions_events_are_counted_by_the_sequencer_and_nothing_follows_its_end() {
     let mut rig = Rig::new();
-    let mut desk = rig.sequencer.publisher(1, "control", 4096);
+    let mut desk = rig.sequencer.publisher(1, "control", 4096, Grants::all());
     desk.offer_message(&SessionStart::NULL, START).unwrap();
     define(&mut desk, 1);
     set(&mut desk, 7, after(5));
@@ -139,7 +139,7 @@ fn a_sessions_events_are_counted_by_the_sequencer_and_nothing_follows_its_end() 
 #[test]
 fn steps_of_the_clock_and_a_changed_uncertainty_are_logged_in_a_running_session() {
     let mut rig = Rig::new();
-    let mut feed = rig.sequencer.publisher(1, "feed", 4096);
+    let mut feed = rig.sequencer.publisher(1, "feed", 4096, Grants::all());
     let mut status = ClockQuality { uncertainty: 50, ..ClockQuality::default() };
     let mut wait = |rig: &mut Rig, status: ClockQuality| {
         rig.clock.set_status(status);
@@ -182,7 +182,7 @@ fn the_clock_is_read_for_every_order_and_some_times_in_a_batch_of_market_data() 
     let clock = CountingClock(Arc::default());
     let risk = defined(RiskLimits::default());
     let mut sequencer = Sequencer::new(&start, parts.writer, clock.clone(), risk).unwrap();
-    let mut feed = sequencer.publisher(1, "feed", 64 << 10);
+    let mut feed = sequencer.publisher(1, "feed", 64 << 10, Grants::all());
     let mut observer = sequencer.gating_consumer("reader");
     for _ in 0..64 {
         feed.offer(VenueNotice::TEMPLATE_ID, &notice(1, 40), START).unwrap();

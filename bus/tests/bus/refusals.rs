@@ -4,7 +4,7 @@ use crate::rig::{Rig, START, fill, notice, order, order_body};
 use proptest::prelude::*;
 use std::collections::BTreeSet;
 use stele_bus::bounds::REFUSALS_REPORT_INTERVAL;
-use stele_bus::{Publisher, Refusal};
+use stele_bus::{Grants, Publisher, Refusal};
 use stele_risk::RiskLimits;
 use stele_wire::codec::Message;
 use stele_wire::messages::{
@@ -48,7 +48,7 @@ fn submit(publisher: &mut Publisher, tags: impl IntoIterator<Item = u32>) {
 fn a_refused_order_is_logged_whole_before_its_refusal() {
     let limits = RiskLimits { order_quantity_max: Some(Quantity(10)), ..RiskLimits::default() };
     let mut rig = Rig::with_limits(limits);
-    let mut desk = rig.sequencer.publisher(9, "desk", 4096);
+    let mut desk = rig.sequencer.publisher(9, "desk", 4096, Grants::all());
     let block = NewOrder { publisher: 9.into(), publisher_sequence: 1.into(), ..order(7, 11) };
     let mut buffer = [0; 512];
     let body = block.encode(&mut buffer, [], b"work it", b"client-42").unwrap();
@@ -74,7 +74,7 @@ fn refused_by(rig: &Rig) -> Vec<(RefusalReason, u64)> {
 #[test]
 fn a_refusal_by_a_kill_switch_and_one_of_a_missing_quantity_are_distinguished() {
     let mut rig = Rig::new();
-    let mut desk = rig.sequencer.publisher(1, "desk", 4096);
+    let mut desk = rig.sequencer.publisher(1, "desk", 4096, Grants::all());
     desk.offer(NewOrder::TEMPLATE_ID, &order_body(&order(1, 0)), START).unwrap();
     let switch = KillSwitch { scope: CancelScope::ALL, state: SwitchState::ENGAGED, ..KillSwitch::NULL };
     let mut buffer = [0; 64];
@@ -88,7 +88,7 @@ fn a_refusal_by_a_kill_switch_and_one_of_a_missing_quantity_are_distinguished() 
 #[test]
 fn retries_are_dropped_counted_and_reported_in_one_event() {
     let mut rig = Rig::new();
-    let mut feed = rig.sequencer.publisher(1, "feed", 4096);
+    let mut feed = rig.sequencer.publisher(1, "feed", 4096, Grants::all());
     submit(&mut feed, 1..=5);
     rig.settle();
     feed.continue_after(2);
@@ -104,7 +104,7 @@ fn retries_are_dropped_counted_and_reported_in_one_event() {
 #[test]
 fn a_publisher_that_repeats_everything_does_not_flood_the_log() {
     let mut rig = Rig::new();
-    let mut feed = rig.sequencer.publisher(1, "feed", 4096);
+    let mut feed = rig.sequencer.publisher(1, "feed", 4096, Grants::all());
     submit(&mut feed, 1..=3);
     for _ in 0..100 {
         feed.continue_after(0);
@@ -122,11 +122,11 @@ fn a_publisher_that_repeats_everything_does_not_flood_the_log() {
 fn a_retry_after_a_restart_is_recognised_by_the_last_number_of_the_trail() {
     let mut rig = Rig::new();
     rig.sequencer.continue_numbering([(1, 5)]);
-    let mut client = rig.sequencer.publisher(1, "client", 4096);
+    let mut client = rig.sequencer.publisher(1, "client", 4096, Grants::all());
     assert_eq!(client.next_sequence(), 6);
     client.continue_after(3);
     submit(&mut client, 4..=7);
-    let mut other = rig.sequencer.publisher(2, "other", 4096);
+    let mut other = rig.sequencer.publisher(2, "other", 4096, Grants::all());
     submit(&mut other, [100]);
     on_disk(&mut rig);
     let tags: Vec<u32> = found::<VenueNotice>(&rig).iter().map(|notice| notice.instrument.get()).collect();
@@ -139,7 +139,7 @@ fn a_retry_after_a_restart_is_recognised_by_the_last_number_of_the_trail() {
 #[test]
 fn refusals_at_the_ring_are_counted_by_reason_and_backpressure_is_reported() {
     let mut rig = Rig::new();
-    let mut feed = rig.sequencer.publisher(1, "feed", 1024);
+    let mut feed = rig.sequencer.publisher(1, "feed", 1024, Grants::all());
     let body = notice(1, 4_000);
     assert_eq!(fill(&mut feed, VenueNotice::TEMPLATE_ID, &body).1, Refusal::RingFull);
     let mut last = Refusal::RingFull;
@@ -168,7 +168,7 @@ fn refusals_at_the_ring_are_counted_by_reason_and_backpressure_is_reported() {
 #[test]
 fn a_stalled_consumer_is_counted_as_the_reason() {
     let mut rig = Rig::new();
-    let mut feed = rig.sequencer.publisher(1, "feed", 1024);
+    let mut feed = rig.sequencer.publisher(1, "feed", 1024, Grants::all());
     let _stuck = rig.sequencer.gating_consumer("reader");
     let body = notice(1, 4_000);
     for _ in 0..2_000 {
@@ -189,7 +189,7 @@ fn a_stalled_consumer_is_counted_as_the_reason() {
 #[test]
 fn refusals_after_a_stop_or_a_poisoned_journal_are_counted_and_not_reported() {
     let mut rig = Rig::new();
-    let mut feed = rig.sequencer.publisher(1, "feed", 1024);
+    let mut feed = rig.sequencer.publisher(1, "feed", 1024, Grants::all());
     submit(&mut feed, [1]);
     on_disk(&mut rig);
     rig.journal.poison("the disk is gone");
@@ -198,7 +198,7 @@ fn refusals_after_a_stop_or_a_poisoned_journal_are_counted_and_not_reported() {
     assert_eq!(refused(&rig, RefusalReason::JOURNAL_POISONED), 1);
 
     let mut rig = Rig::new();
-    let mut feed = rig.sequencer.publisher(1, "feed", 1024);
+    let mut feed = rig.sequencer.publisher(1, "feed", 1024, Grants::all());
     rig.ring.request_stop();
     assert_eq!(feed.offer(VenueNotice::TEMPLATE_ID, &notice(2, 40), START), Err(Refusal::Stopped));
     (0..300).for_each(|_| {
@@ -211,8 +211,9 @@ fn refusals_after_a_stop_or_a_poisoned_journal_are_counted_and_not_reported() {
 #[test]
 fn under_a_flood_of_one_publisher_the_others_wait_for_one_chunk_each_and_no_more() {
     let mut rig = Rig::new();
-    let mut floods: Vec<_> = (1..=3).map(|id| rig.sequencer.publisher(id, "flood", 64 << 10)).collect();
-    let mut quiet = rig.sequencer.publisher(9, "quiet", 4096);
+    let mut floods: Vec<_> =
+        (1..=3).map(|id| rig.sequencer.publisher(id, "flood", 64 << 10, Grants::all())).collect();
+    let mut quiet = rig.sequencer.publisher(9, "quiet", 4096, Grants::all());
     let mut observer = rig.sequencer.gating_consumer("reader");
     for (tag, flood) in (1..).zip(&mut floods) {
         fill(flood, VenueNotice::TEMPLATE_ID, &notice(tag, 40));
@@ -261,7 +262,7 @@ proptest! {
     #[test]
     fn a_submission_is_taken_once_however_often_it_is_sent(steps in steps()) {
         let mut rig = Rig::new();
-        let mut client = rig.sequencer.publisher(1, "client", 4096);
+        let mut client = rig.sequencer.publisher(1, "client", 4096, Grants::all());
         let (mut model, mut duplicates) = (BTreeSet::new(), 0);
         let (mut taken, mut next) = (Vec::new(), 1_u64);
         for step in steps {
@@ -276,7 +277,7 @@ proptest! {
                     let last = model.last().copied().unwrap_or(0);
                     rig = Rig::new();
                     rig.sequencer.continue_numbering([(1, last)]);
-                    client = rig.sequencer.publisher(1, "client", 4096);
+                    client = rig.sequencer.publisher(1, "client", 4096, Grants::all());
                     continue;
                 }
             };

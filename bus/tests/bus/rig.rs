@@ -12,8 +12,8 @@ use stele_bus::{
 use stele_risk::{Risk, RiskLimits, SequencedEvent};
 use stele_wire::bounds::FRAME_LENGTH_MAX;
 use stele_wire::messages::{
-    AccountDefinition, CancelOrder, InstrumentDefinition, NewOrder, OrderAccepted, PublisherProgress,
-    RefusedOrder, Side, SubmissionRefused, VenueNotice,
+    AccountDefinition, CancelOrder, InstrumentDefinition, NewOrder, OrderAccepted, PublisherGrant,
+    PublisherProgress, RefusedOrder, Side, SubmissionRefused, VenueNotice,
 };
 use stele_wire::{Epoch, Frame, Identity, Nanos, Position, Quantity, Sequence, ShardId, TrailId};
 use zerocopy::IntoBytes;
@@ -208,8 +208,13 @@ impl Rig {
     pub(crate) fn trail_events(&self) -> Vec<(u16, Vec<u8>)> {
         let frames = self.verified_trail().into_iter().map(|(_, frame)| frame);
         let is_note = |id| {
-            [PublisherProgress::TEMPLATE_ID, RefusedOrder::TEMPLATE_ID, SubmissionRefused::TEMPLATE_ID]
-                .contains(&id)
+            [
+                PublisherGrant::TEMPLATE_ID,
+                PublisherProgress::TEMPLATE_ID,
+                RefusedOrder::TEMPLATE_ID,
+                SubmissionRefused::TEMPLATE_ID,
+            ]
+            .contains(&id)
         };
         let events = frames.filter(|frame| !frame.is_padding() && !is_note(frame.template_id()));
         events.map(|frame| (frame.template_id(), frame.body().to_vec())).collect()

@@ -4,8 +4,8 @@
 use crate::rig::{Rig, START, notice, start};
 use stele_bus::bounds::{POISON_REASON_MAX, RING_LENGTH_MIN};
 use stele_bus::{
-    AttachError, Counters, Liveness, LogRing, LossyConsumer, Observed, Process, RingOptions, RingView,
-    WriterState,
+    AttachError, Counters, Grants, Liveness, LogRing, LossyConsumer, Observed, Process, RingOptions,
+    RingView, WriterState,
 };
 use stele_wire::Sequence;
 use stele_wire::messages::VenueNotice;
@@ -23,7 +23,7 @@ fn an_attached_view_sees_the_log_its_watermarks_and_its_end() {
     assert_eq!((view.first_sequence(), view.base()), (Some(Sequence(1_001)), rig.start.position));
     assert_eq!((view.capacity(), view.writer()), (RING_LENGTH_MIN, Process::current()));
     let mut consumer = LossyConsumer::join(&view);
-    let mut publisher = rig.sequencer.publisher(1, "feed", 4096);
+    let mut publisher = rig.sequencer.publisher(1, "feed", 4096, Grants::all());
     let mut seen = Vec::new();
     for tag in 0..2_000 {
         publisher.offer(VenueNotice::TEMPLATE_ID, &notice(tag, 968), START).unwrap();
@@ -38,7 +38,7 @@ fn an_attached_view_sees_the_log_its_watermarks_and_its_end() {
         });
     }
     assert_eq!(seen.len() as u64, rig.sequencer.next_sequence().0 - 1_001);
-    assert_eq!(seen[1].1[32..], notice(0, 968)[32..]);
+    assert_eq!(seen[2].1[32..], notice(0, 968)[32..]);
     assert_eq!(view.watermarks().durable(), rig.ring.watermarks().durable());
     assert_eq!(view.writer_state(), WriterState::Running);
     publisher.finish();

@@ -3,7 +3,7 @@
 use crate::rig::{Rig, START, fill, notice, order_body};
 use std::collections::BTreeMap;
 use stele_bus::bounds::OWN_EVENTS_PER_CYCLE_MAX;
-use stele_bus::{Publisher, Sequencer};
+use stele_bus::{Grants, Publisher, Sequencer};
 use stele_risk::{Risk, RiskLimits};
 use stele_wire::Frame;
 use stele_wire::codec::Message;
@@ -61,7 +61,7 @@ fn on_disk(rig: &mut Rig) {
 #[test]
 fn every_working_order_in_the_scope_is_cancelled_once_some_in_each_cycle() {
     let mut rig = Rig::new();
-    let mut desk = rig.sequencer.publisher(1, "desk", 64 << 10);
+    let mut desk = rig.sequencer.publisher(1, "desk", 64 << 10, Grants::all());
     for id in 1..=200 {
         send(&mut desk, &order(id, 1 + (id % 2) as u32));
     }
@@ -94,7 +94,7 @@ fn every_working_order_in_the_scope_is_cancelled_once_some_in_each_cycle() {
 #[test]
 fn a_second_switch_cancels_nothing_twice_except_what_the_venue_did_not_cancel() {
     let mut rig = Rig::new();
-    let mut desk = rig.sequencer.publisher(1, "desk", 4096);
+    let mut desk = rig.sequencer.publisher(1, "desk", 4096, Grants::all());
     send(&mut desk, &order(1, 1));
     send(&mut desk, &order(2, 2));
     switch(&mut desk, CancelScope::ACCOUNT, 1, SwitchState::ENGAGED);
@@ -117,7 +117,7 @@ fn a_second_switch_cancels_nothing_twice_except_what_the_venue_did_not_cancel() 
 #[test]
 fn a_quote_is_withdrawn() {
     let mut rig = Rig::new();
-    let mut desk = rig.sequencer.publisher(1, "desk", 4096);
+    let mut desk = rig.sequencer.publisher(1, "desk", 4096, Grants::all());
     let quote = Quote {
         client_order_id: 5.into(),
         account: 1.into(),
@@ -138,8 +138,8 @@ fn a_quote_is_withdrawn() {
 #[test]
 fn cancels_find_room_where_market_data_and_orders_do_not() {
     let mut rig = Rig::new();
-    let mut feed = rig.sequencer.publisher(1, "feed", 64 << 10);
-    let mut desk = rig.sequencer.publisher(2, "desk", 64 << 10);
+    let mut feed = rig.sequencer.publisher(1, "feed", 64 << 10, Grants::all());
+    let mut desk = rig.sequencer.publisher(2, "desk", 64 << 10, Grants::all());
     let _stuck = rig.sequencer.gating_consumer("reader");
     for id in 1..=300 {
         send(&mut desk, &order(id, 1));
@@ -162,7 +162,7 @@ fn cancels_find_room_where_market_data_and_orders_do_not() {
 #[test]
 fn after_a_restart_the_orders_of_an_engaged_switch_are_cancelled_again() {
     let mut rig = Rig::new();
-    let mut desk = rig.sequencer.publisher(1, "desk", 4096);
+    let mut desk = rig.sequencer.publisher(1, "desk", 4096, Grants::all());
     send(&mut desk, &order(1, 1));
     send(&mut desk, &order(2, 2));
     switch(&mut desk, CancelScope::ACCOUNT, 2, SwitchState::ENGAGED);
@@ -174,7 +174,7 @@ fn after_a_restart_the_orders_of_an_engaged_switch_are_cancelled_again() {
     let risk = Risk::restore(RiskLimits::default(), &state).unwrap();
 
     let mut again = Rig::with_risk(risk);
-    let mut control = again.sequencer.publisher(1, "control", 4096);
+    let mut control = again.sequencer.publisher(1, "control", 4096, Grants::all());
     control.offer_message(&stele_wire::messages::SessionStart::NULL, START).unwrap();
     again.settle();
     Sequencer::cancel_switched_orders(&mut again.sequencer);

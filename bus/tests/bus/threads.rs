@@ -4,7 +4,7 @@ use crate::rig::{Rig, notice};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
-use stele_bus::{Agent, LossyConsumer, NOT_RECEIVED, Observed};
+use stele_bus::{Agent, Grants, LossyConsumer, NOT_RECEIVED, Observed};
 use stele_wire::messages::{SubmissionRefused, VenueNotice};
 
 const EVENTS: u32 = 40_000;
@@ -14,7 +14,7 @@ fn racing_threads_lose_and_tear_no_event() {
     let mut rig = Rig::new();
     let seed = rig.start.identity.seed();
     let first = rig.start.next_sequence;
-    let publishers = [1, 2].map(|id| rig.sequencer.publisher(id, "feed", 8_192));
+    let publishers = [1, 2].map(|id| rig.sequencer.publisher(id, "feed", 8_192, Grants::all()));
     let mut consumer = rig.sequencer.gating_consumer("reader");
     let mut lossy = LossyConsumer::join(&rig.ring);
     let (ring, mut journal, mut sequencer) = (rig.ring.clone(), rig.journal, rig.sequencer);
@@ -113,8 +113,8 @@ fn racing_threads_lose_and_tear_no_event() {
         assert_eq!(tags, [EVENTS; 2]);
         assert_eq!(
             last - (first.0 - 1),
-            u64::from(2 * EVENTS) + 2 + refusals,
-            "besides the events, two records of numbering and the reports of backpressure"
+            u64::from(2 * EVENTS) + 4 + refusals,
+            "besides the events, two records each of grants and numbering and the reports of backpressure"
         );
         done.store(true, Ordering::Release);
     });

@@ -19,6 +19,12 @@ impl Origins {
         self.orders.clear();
     }
 
+    /// A person reset the numbering of a publisher, which continues after `number`.
+    pub(super) fn on_reset(&mut self, publisher: u16, number: u64) {
+        self.reached.insert(publisher, number);
+        self.orders.insert(publisher, number);
+    }
+
     /// Messages that reduce risk are numbered too, but trails of earlier program versions may repeat those
     /// numbers.
     pub(super) fn on_order(&mut self, frame: &Frame<'_>, counts: &mut CheckCounts) -> Verdict {

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
-use stele_bus::{CounterLabels, Counters, NOT_RECEIVED, Publisher, counters::table};
+use stele_bus::{CounterLabels, Counters, Grants, NOT_RECEIVED, Publisher, counters::table};
 use stele_door::{DoorClient, DoorListener, DoorServer, People, ServedBus, ServedShard, SocketAddress};
 use stele_risk::RiskLimits;
 use stele_wire::Nanos;
@@ -39,7 +39,8 @@ impl Served {
         let address = SocketAddress::at(folder.path().join("test.sock"));
         let counters = Counters::create_shared().unwrap();
         counters.register(table::EVENTS, CounterLabels::shard(1)).unwrap().set(42);
-        let publisher = |rig: &mut Rig, id, name: &str| rig.sequencer.publisher(id, name, 32 << 10);
+        let publisher =
+            |rig: &mut Rig, id, name: &str| rig.sequencer.publisher(id, name, 32 << 10, Grants::all());
         let own = publisher(&mut rig, 2, "inside");
         let shard = ServedShard {
             id: SHARD,
@@ -47,7 +48,7 @@ impl Served {
             trail: folder.path().join("trail"),
             controls: Some(publisher(&mut rig, CONTROLS, "controls")),
             auditors: Some(publisher(&mut rig, AUDITORS, "auditors")),
-            ports: vec![rig.sequencer.remote_publisher(OUTSIDE, "outside", 16 << 10)],
+            ports: vec![rig.sequencer.remote_publisher(OUTSIDE, "outside", 16 << 10, Grants::all())],
         };
         let listener = DoorListener::bind(&address).unwrap();
         let (name, cpus, shards) = ("test".into(), Vec::new(), vec![shard]);

@@ -4,7 +4,7 @@ use crate::rig::{Rig, START, notice};
 use proptest::prelude::*;
 use std::sync::{Arc, Mutex};
 use stele_bus::bounds::RING_LENGTH_MIN;
-use stele_bus::{Agent, AgentError, ConsumerProgress, Publisher, Refusal};
+use stele_bus::{Agent, AgentError, ConsumerProgress, Grants, Publisher, Refusal};
 use stele_feed::bounds::FORWARD_LAG_DIVISOR;
 use stele_feed::forward::{
     EventSink, ForwardFilter, ForwardLink, ForwardLinkStatus, Forwarder, GatedOrigin, OriginTrail,
@@ -64,7 +64,7 @@ fn define(instrument: u32, symbol: &str) -> InstrumentDefinition {
 impl Pair {
     fn new() -> Self {
         let mut origin = Rig::new();
-        let feed = origin.sequencer.publisher(2, "feed", 20_000);
+        let feed = origin.sequencer.publisher(2, "feed", 20_000, Grants::all());
         let (disk, target) = (Disk::default(), Rig::new());
         let placeholder = origin.sequencer.gating_consumer("forwarder").progress();
         let forwarder = Forwarder::new("none yet", Vec::new());
@@ -88,7 +88,7 @@ impl Pair {
     }
 
     fn link(&mut self) {
-        let publisher = self.target.sequencer.publisher(1_000, "shard 1", 20_000);
+        let publisher = self.target.sequencer.publisher(1_000, "shard 1", 20_000, Grants::all());
         let consumer = self.origin.sequencer.gating_consumer("forwarder");
         let first = self.origin.sequencer.next_sequence();
         let taken = self.before.last().map_or(Sequence(1_000), |(sequence, _)| Sequence(*sequence));

@@ -22,7 +22,17 @@ impl Floor {
         let mut shards: Vec<Rig> = here.iter().map(|_| Rig::new()).collect();
         let routes = here.into_iter().zip(&mut shards);
         let routes: Vec<_> = routes
-            .map(|(share, rig)| (share, ShardLocation::Local(rig.sequencer.publisher(2, "feed", words))))
+            .map(|(share, rig)| {
+                (
+                    share,
+                    ShardLocation::Local(rig.sequencer.publisher(
+                        2,
+                        "feed",
+                        words,
+                        stele_bus::Grants::market(),
+                    )),
+                )
+            })
             .chain(elsewhere.into_iter().map(|share| (share, ShardLocation::Remote)))
             .collect();
         Self { shards, router: Router::new(routes) }

@@ -3,7 +3,7 @@
 
 use std::path::Path;
 use std::time::{Duration, Instant};
-use stele_bus::{Agent, LogRing, ManualClock, Publisher, RingOptions, Sequencer, SequencerStart};
+use stele_bus::{Agent, Grants, LogRing, ManualClock, Publisher, RingOptions, Sequencer, SequencerStart};
 use stele_journal::{EngineNotice, Journal, JournalOptions, OpenError, RecoveryReport, TrailReader};
 use stele_risk::{Risk, RiskLimits};
 use stele_wire::messages::Trade;
@@ -40,7 +40,7 @@ impl Rig {
         let clock = ManualClock::at(now);
         let risk = Risk::new(RiskLimits::default());
         let mut sequencer = Sequencer::new(&start, parts.writer, clock.clone(), risk).unwrap();
-        let publisher = sequencer.publisher(1, "test", 64 << 10);
+        let publisher = sequencer.publisher(1, "test", 64 << 10, Grants::all());
         let (journal, notices) = opened.attach(parts.journal)?;
         let ring = parts.ring;
         Ok(Self { clock, sequencer, publisher, journal, ring, start, recovery, notices, published: 0 })

@@ -192,6 +192,19 @@ pub(super) const EXAMPLES: &[(&str, &[Example])] = &[
         ],
     ),
     (
+        "publisher reset",
+        &[
+            example(
+                "stele publisher reset desk --to 0 --by 12 --approved-by 7 --reason \"counter lost\"",
+                "Let a publisher that has lost its count number its submissions from 1 again.",
+            ),
+            example(
+                "stele publisher reset 3 --to 5000 --by 12 --reason \"jumped\" --trail trail",
+                "Set the numbering when the bus is not running.",
+            ),
+        ],
+    ),
+    (
         "limit propose",
         &[example(
             "stele limit propose notional 6000000000000 --by 12 --reason \"more capital\"",

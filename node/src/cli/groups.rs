@@ -37,6 +37,7 @@ pub(super) const GROUPS: &[Group] = &[
             "attach",
             "kill-switch",
             "limit",
+            "publisher",
             "strategy",
             "order",
             "snapshot",

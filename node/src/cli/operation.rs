@@ -65,6 +65,8 @@ pub(crate) struct LimitArgs {
 #[derive(Subcommand, Debug)]
 pub(crate) enum LimitCommand {
     /// Set or remove a limit, from the next order on
+    ///
+    /// On a bus whose configuration has [[person]], this proposes the limit.
     Set(LimitSetArgs),
     /// Propose a limit, which is in force when another person approves it
     Propose(LimitProposeArgs),
@@ -82,6 +84,33 @@ pub(crate) struct LimitSetArgs {
     pub(crate) limit: String,
     #[command(flatten)]
     pub(crate) scope: ScopeArgs,
+    #[command(flatten)]
+    pub(crate) change: ChangeArgs,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct PublisherArgs {
+    #[command(subcommand)]
+    pub(crate) command: PublisherCommand,
+}
+
+#[derive(Subcommand, Debug)]
+pub(crate) enum PublisherCommand {
+    /// Set the number after which a publisher continues
+    ///
+    /// A publisher's numbers only grow, and each is taken once. After a reset to a lower number, what was sent
+    /// before is no longer recognised as a duplicate.
+    Reset(PublisherResetArgs),
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct PublisherResetArgs {
+    /// Name or number of the publisher
+    #[arg(value_name = "NAME|ID")]
+    pub(crate) publisher: String,
+    /// Number after which it continues; 0: from the first
+    #[arg(long, value_name = "NUMBER")]
+    pub(crate) to: u64,
     #[command(flatten)]
     pub(crate) change: ChangeArgs,
 }

@@ -108,9 +108,10 @@ pub(crate) struct LimitProposeArgs {
     pub(crate) limit: String,
     #[command(flatten)]
     pub(crate) scope: ScopeArgs,
-    /// Until when it can be approved: 2026-11-21, 2026-11-21T09:30:00Z, or a span from now, such as +8h
-    #[arg(long, value_name = "TIME", default_value = "+1d")]
-    pub(crate) expires: Moment,
+    /// Until when it can be approved: 2026-11-21, 2026-11-21T09:30:00Z, or a span from now, such as +8h;
+    /// without it, for a day
+    #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
+    pub(crate) expires: Option<Moment>,
     /// Who proposes it, by party number
     #[arg(long, value_name = "ID")]
     pub(crate) by: u32,

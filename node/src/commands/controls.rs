@@ -12,6 +12,7 @@ use crate::people::different_people;
 use crate::running_bus::{self, BusShard, Made};
 use crate::signals::StopRequest;
 use serde::Serialize;
+use std::collections::BTreeMap;
 use stele_door::DoorClient;
 use stele_strategies::Registry;
 use stele_wire::Sequence;
@@ -26,11 +27,13 @@ pub(super) struct Change<'a> {
     body: Vec<u8>,
     /// The texts after the block, in the order of the schema.
     texts: Vec<&'a str>,
+    /// The last numbers of the publishers that it may refer to.
+    numbers: BTreeMap<u16, u64>,
 }
 
 /// A change that took effect on one shard or trail.
 #[derive(Serialize)]
-struct Entered {
+pub(super) struct Entered {
     shard: Option<u32>,
     /// The sequence of its event.
     sequence: u64,
@@ -100,13 +103,13 @@ pub(crate) fn kill_switch(args: &KillSwitchArgs) -> Result<(), Failure> {
 /// Sets, removes, proposes or approves a limit.
 pub(crate) fn limit(args: &LimitArgs, strategies: &Registry) -> Result<(), Failure> {
     match &args.command {
-        LimitCommand::Set(args) => set(args),
+        LimitCommand::Set(args) => set(args, strategies),
         LimitCommand::Propose(args) => super::proposals::propose(args, strategies),
         LimitCommand::Approve(args) => super::proposals::approve(args, strategies),
     }
 }
 
-fn set(args: &LimitSetArgs) -> Result<(), Failure> {
+fn set(args: &LimitSetArgs, strategies: &Registry) -> Result<(), Failure> {
     let change = &args.change;
     different_people(change.people.by, change.people.approved_by)?;
     let (scope, id, instrument) = scope(&args.scope, true)?;
@@ -121,6 +124,9 @@ fn set(args: &LimitSetArgs) -> Result<(), Failure> {
         limit,
         ..RiskLimit::NULL
     };
+    if change.trail.is_none() && shards(change)?.0.iter().any(|shard| shard.door.welcome().has_people) {
+        return super::proposals::propose_instead(&block, change, strategies);
+    }
     let change = Change::new(&block, &[])?;
     let entered = enter(&args.change, &change, &block, "stele limit set")?;
     print_entered(&args.change, entered, "set")
@@ -188,7 +194,13 @@ impl<'a> Change<'a> {
         let written = writer.block(block).and_then(|()| write_texts(texts, &mut writer));
         written.map_err(|error| Failure::usage(format!("the reason is too long for an event: {error}")))?;
         let body = writer.finish().to_vec();
-        Ok(Self { template_id: M::TEMPLATE_ID, body, texts: texts.to_vec() })
+        Ok(Self { template_id: M::TEMPLATE_ID, body, texts: texts.to_vec(), numbers: BTreeMap::new() })
+    }
+
+    /// Sets the last numbers of the publishers of a stopped trail.
+    pub(super) fn referring_to(mut self, numbers: BTreeMap<u16, u64>) -> Self {
+        self.numbers = numbers;
+        self
     }
 
     /// The body of the event.
@@ -215,6 +227,7 @@ pub(super) fn enter<M: Message>(
     let Some(trail) = &args.trail else { return enter_live(args, change) };
     let purpose = Purpose { command, reason: &args.reason, ..Purpose::default() };
     let mut act = Act::begin(trail, &purpose)?;
+    act.continue_numbering(change.numbers.clone());
     let sequence = act.enter(block, |writer| write_texts(&change.texts, writer))?;
     act.end(EndReason::FINISHED, "")?;
     let entered = vec![Entered { shard: None, sequence: sequence.0 }];
@@ -255,7 +268,7 @@ fn submit(shard: &BusShard, change: &Change<'_>) -> Result<Entered, Failure> {
     Ok(Entered { shard: Some(shard.number()), sequence })
 }
 
-fn print_entered(args: &ChangeArgs, entries: Entries, what: &str) -> Result<(), Failure> {
+pub(super) fn print_entered(args: &ChangeArgs, entries: Entries, what: &str) -> Result<(), Failure> {
     if args.output.json {
         return super::print_json(&entries);
     }

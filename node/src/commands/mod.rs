@@ -25,6 +25,7 @@ pub(crate) mod order;
 pub(crate) mod perf;
 mod proposals;
 pub(crate) mod prove;
+pub(crate) mod publisher;
 pub(crate) mod repair;
 pub(crate) mod replay;
 pub(crate) mod run;

@@ -8,14 +8,14 @@ use crate::flush::FlushPlan;
 use crate::forwarding::{self, LinkPlan};
 use crate::layout::Layout;
 use crate::numbering::{publishers, sources};
-use crate::prelude::{EpochStart, beginning_of_run, resubmit, sha256, strategy, submit_snapshot};
+use crate::prelude::{EpochStart, beginning_of_run, sha256, strategy, submit_snapshot};
 use crate::sealer::SealPlan;
 use crate::snapshots::SnapshotPlan;
 use crate::topology::{ShardParts, Topology};
 use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
-use stele_bus::{Clock as _, ControlPublisher, Counters, RingOptions, Timers, UtcClock, Watermark};
+use stele_bus::{Clock as _, ControlPublisher, Counters, Grants, RingOptions, Timers, UtcClock, Watermark};
 use stele_compliance::seal::SealError;
 use stele_compliance::seal::sealing::sealed_events;
 use stele_journal::{
@@ -228,7 +228,7 @@ impl Composed<'_> {
             let is_resumed = resumable.contains(&id);
             control.start_strategy(&strategy(id, (&config.name, config.seed), &parameters, is_resumed))?;
         }
-        resubmit(control, unsent.iter().filter(|lost| resumable.contains(&lost.strategy)))?;
+        topology.resubmit(unsent.iter().filter(|lost| resumable.contains(&lost.strategy)))?;
         topology.sequence_prelude()?;
         notices.extend(topology.notices.iter().map(EngineNotice::to_string));
         notices.extend(topology.not_shared.take());
@@ -257,19 +257,21 @@ fn record_emergency(
     Ok(Some(LoggedNote::of(&plan.directory)))
 }
 
-/// Returns the numbers and names of the publishers in other processes that may submit to the shard.
-fn outside(config: &Config, shard: ShardId) -> Result<Vec<(u16, String)>, Failure> {
-    let mut places: Vec<(u16, String)> = Vec::new();
-    for PublisherConfig { id, name, shard: only } in &config.publisher {
+/// Returns the publishers in other processes that may submit to the shard: number, name and grants.
+fn outside(config: &Config, shard: ShardId) -> Result<Vec<(u16, String, Grants)>, Failure> {
+    let mut places: Vec<(u16, String, Grants)> = Vec::new();
+    for publisher in &config.publisher {
+        let PublisherConfig { id, name, shard: only, .. } = publisher;
+        let grants = publisher.grants()?;
         let help = "choose another number from 100 to 999";
         if !(publishers::OUTSIDE..publishers::FORWARDER).contains(id) {
             return Err(Failure::usage(format!("[[publisher]] `{name}` has the id {id}")).help(help));
         }
-        if places.iter().any(|(taken, _)| taken == id) {
+        if places.iter().any(|(taken, ..)| taken == id) {
             return Err(Failure::usage(format!("two [[publisher]]s have the id {id}")).help(help));
         }
         if only.is_none_or(|only| only == shard.0) {
-            places.push((*id, name.clone()));
+            places.push((*id, name.clone(), grants));
         }
     }
     Ok(places)

@@ -31,11 +31,16 @@ struct Bus {
 
 impl Bus {
     fn start(folder: &Path) -> Self {
+        Self::start_with(folder, "", "")
+    }
+
+    /// As `start`, with more lines for the bus and in the configuration.
+    fn start_with(folder: &Path, of_bus: &str, more: &str) -> Self {
         let name =
             format!("operator-{}-{}", std::process::id(), folder.file_name().unwrap().to_string_lossy());
         let configuration = format!(
-            "[bus]\nname = '{name}'\nring_mib = 1\n[journal]\nsegment_mib = 1\n[feed]\npace = 'real-time'\n\
-             spec = 'generator:7'\n[[strategy]]\nname = 'ma-cross'\n[[strategy]]\nname = 'dip-buyer'\n{FAR_MAKER}"
+            "[bus]\nname = '{name}'\nring_mib = 1\n{of_bus}[journal]\nsegment_mib = 1\n[feed]\npace = 'real-time'\n\
+             spec = 'generator:7'\n[[strategy]]\nname = 'ma-cross'\n[[strategy]]\nname = 'dip-buyer'\n{FAR_MAKER}{more}"
         );
         std::fs::write(folder.join("run.toml"), configuration).unwrap();
         Self::again(folder, name)
@@ -163,7 +168,8 @@ fn a_strategy_is_paused_and_changed_while_it_runs_and_stays_so_over_a_kill_until
     assert_eq!(acts, ["pause strategy 1", "set the parameters of strategy 1", "resume strategy 1"]);
     assert_eq!((&summary["acts"][0]["by"], &summary["acts"][0]["reason"]), (&12.into(), &"news".into()));
     let page = stele_ok(&["summary", text(&trail), "--unlogged"]);
-    assert!(page.contains("by party 12, caller not verified: news"), "{page}");
+    let user = rustix::process::geteuid().as_raw();
+    assert!(page.contains(&format!("by party 12, user {user}: news")), "the kernel named the user: {page}");
 }
 
 impl Bus {
@@ -321,4 +327,80 @@ fn a_proposed_limit_is_in_force_only_when_another_person_approves_it() {
         acts[1]["act"],
         format!("set the limit OpenOrders to 50 for strategy 2, as event {proposed} proposed")
     );
+}
+
+#[test]
+fn with_people_a_limit_that_is_set_is_proposed_and_its_proposer_cannot_approve_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let user = rustix::process::geteuid().as_raw();
+    let person = |number: u32, user: u32| {
+        format!(
+            "[[person]]\nnumber = {number}\ncode = 'p{number}'\nuser = {user}\nroles = ['risk', 'trader']\n"
+        )
+    };
+    let socket = folder.path().join("bus.sock");
+    let people = person(12, user) + &person(7, user + 1);
+    let mut bus = Bus::start_with(folder.path(), &format!("socket = '{}'\n", text(&socket)), &people);
+    bus.name = text(&socket).to_owned();
+    let trail = bus.trail.clone();
+    let set = ["limit", "set", "open-orders", "50", "--strategy", "2"];
+    let said = bus.fails(&[&words(&set)[..], &["--approved-by", "7"]].concat(), 2);
+    assert!(said.contains("leave out --approved-by"), "{said}");
+    let proposed = sequence(&bus.act(&words(&set)));
+    let proposals = found::<LimitProposed>(&trail);
+    let [(at, proposal)] = &proposals[..] else { panic!("one proposal") };
+    assert_eq!((*at, proposal.proposed_by.get(), proposal.caller_user.get()), (proposed, 12, user));
+    let said = bus.fails(&["limit", "approve", &proposed.to_string(), "--by", "7"], 1);
+    assert!(said.contains("7") && said.contains("12"), "{said}");
+    let paused = bus.act(&words(&["strategy", "pause", "1"]));
+    assert_eq!(paused["verified"], true);
+    let commands = found::<StrategyCommand>(&trail);
+    assert_eq!(commands[0].1.caller_user.get(), user);
+    bus.end();
+    let limits = found::<RiskLimit>(&trail);
+    assert!(limits.iter().all(|(_, limit)| limit.check != Check::OPEN_ORDERS), "none is in force");
+    let page = stele_ok(&["summary", text(&trail), "--unlogged"]);
+    assert!(page.contains(&format!("by party 12, user {user}: news")), "{page}");
+}
+
+#[test]
+fn on_several_shards_an_act_on_one_log_names_the_shard() {
+    let folder = tempfile::tempdir().unwrap();
+    let name = format!("operator-shards-{}", std::process::id());
+    let configuration = format!(
+        "[bus]\nname = '{name}'\nring_mib = 1\n[journal]\nsegment_mib = 1\n[feed]\npace = 'real-time'\n\
+         spec = 'generator:7'\n[[shard]]\nid = 1\ninstruments = ['GEN001', 'GEN002']\n[[shard]]\nid = 2\n\
+         instruments = 'rest'\n[[strategy]]\nname = 'ma-cross'\nshard = 1\n[[strategy]]\nname = 'ma-cross'\n\
+         shard = 2\n"
+    );
+    std::fs::write(folder.path().join("run.toml"), configuration).unwrap();
+    let (file, trails) = (folder.path().join("run.toml"), folder.path().join("trail"));
+    let child = Command::new(env!("CARGO_BIN_EXE_stele"))
+        .args(["run", "-c", text(&file), "--dir", text(&trails), "--seconds", "300"])
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let second = trails.join("shard-2");
+    let bus = Bus { running: Running(child), name, trail: second.clone(), said: PathBuf::new() };
+    wait_until("both shards trade", || {
+        [1, 2].iter().all(|shard| count::<NewOrder>(&trails.join(format!("shard-{shard}"))) > 0)
+    });
+    let said = bus.fails(&words(&["strategy", "pause", "ma-cross"]), 2);
+    assert!(said.contains("several strategies") && said.contains("2 on shard 2"), "{said}");
+    let paused = bus.act(&words(&["strategy", "pause", "2"]));
+    assert_eq!((&paused["entered"][0]["shard"], paused["entered"].as_array().unwrap().len()), (&2.into(), 1));
+    assert!(bus.fails(&words(&["order", "cancel", "5"]), 2).contains("choose one with --shard"));
+    let propose = words(&["limit", "propose", "open-orders", "50", "--account", "1"]);
+    let proposed = bus.act(&propose);
+    assert_eq!(proposed["entered"].as_array().unwrap().len(), 2, "each shard has its own");
+    let of_second = proposed["entered"][1]["sequence"].to_string();
+    bus.fails(&["limit", "approve", &of_second, "--by", "7"], 2);
+    bus.act(&["limit", "approve", &of_second, "--by", "7", "--shard", "2"]);
+    bus.end();
+    assert_eq!(
+        (count::<StrategyCommand>(&second), count::<StrategyCommand>(&trails.join("shard-1"))),
+        (1, 0)
+    );
+    stele_ok(&["check-strategy", text(&trails)]);
 }

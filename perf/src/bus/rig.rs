@@ -4,8 +4,8 @@ use super::load::{LOAD_TEMPLATES_MAX, Parcel};
 use std::io;
 use stele_bus::bounds::PUBLISHER_WORDS_DEFAULT;
 use stele_bus::{
-    Agent, AgentError, Event, GatingConsumer, JournalReader, Liveness, LogRing, LossyConsumer, Observed,
-    Publisher, RemotePort, RemotePublisher, RingError, RingOptions, RingParts, RingView, Sequencer,
+    Agent, AgentError, Event, GatingConsumer, Grants, JournalReader, Liveness, LogRing, LossyConsumer,
+    Observed, Publisher, RemotePort, RemotePublisher, RingError, RingOptions, RingParts, RingView, Sequencer,
     SequencerStart, UtcClock,
 };
 use stele_risk::{Risk, RiskLimits};
@@ -26,7 +26,7 @@ impl Rig {
     pub(crate) fn new(capacity: usize, consumers: usize) -> io::Result<Self> {
         let options = RingOptions { capacity, ..RingOptions::default() };
         let (mut sequencer, journal) = on_ring(LogRing::create(&options, Position(0)))?;
-        let publisher = sequencer.publisher(1, "load", PUBLISHER_WORDS_DEFAULT);
+        let publisher = sequencer.publisher(1, "load", PUBLISHER_WORDS_DEFAULT, Grants::all());
         let consumers = (0..consumers).map(|_| sequencer.gating_consumer("reader")).collect();
         Ok(Self { ring: sequencer.ring().clone(), publisher, sequencer, consumers, journal })
     }
@@ -50,7 +50,7 @@ impl SharedRig {
     pub(crate) fn new(capacity: usize) -> io::Result<Self> {
         let options = RingOptions { capacity, ..RingOptions::default() };
         let (mut sequencer, journal) = on_ring(LogRing::create_shared(&options, Position(0)))?;
-        let mut port = sequencer.remote_publisher(OUTSIDE_ID, "load", PUBLISHER_WORDS_DEFAULT);
+        let mut port = sequencer.remote_publisher(OUTSIDE_ID, "load", PUBLISHER_WORDS_DEFAULT, Grants::all());
         let view = || {
             let memory = sequencer.ring().descriptor().expect("it is shared").try_clone_to_owned()?;
             RingView::attach(memory, Liveness::Process).map_err(io::Error::other)

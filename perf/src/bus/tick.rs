@@ -32,7 +32,8 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 use stele_bus::bounds::{PUBLISHER_WORDS_DEFAULT, RING_LENGTH_DEFAULT};
 use stele_bus::{
-    Agent, Core, CoreOptions, IdleStrategy, LogRing, NOT_RECEIVED, Publisher, Sequencer, UtcClock, Watermark,
+    Agent, Core, CoreOptions, Grants, IdleStrategy, LogRing, NOT_RECEIVED, Publisher, Sequencer, UtcClock,
+    Watermark,
 };
 use stele_strategies::agent::{AgentOptions, StrategyAgent};
 use stele_strategies::{Host, Registry};
@@ -101,7 +102,7 @@ fn run(
     arrivals: Arrivals,
     length: Duration,
 ) -> Result<Seen, ScenarioError> {
-    let mut publisher = |id, name| bus.sequencer.publisher(id, name, PUBLISHER_WORDS_DEFAULT);
+    let mut publisher = |id, name| bus.sequencer.publisher(id, name, PUBLISHER_WORDS_DEFAULT, Grants::all());
     let (mut control, orders) = (publisher(5, "control"), publisher(ORDERS, "strategy"));
     let (releases, reports) = (publisher(3, "gateway"), publisher(4, "venue"));
     let [witnessed, decided, released] =

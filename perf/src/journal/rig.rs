@@ -9,8 +9,8 @@ use std::sync::{Arc, OnceLock};
 use stele_bus::agent::AgentError;
 use stele_bus::bounds::RING_LENGTH_DEFAULT;
 use stele_bus::{
-    Agent, Clock, Core, CoreOptions, IdleStrategy, LogRing, Publisher, Refusal, RingOptions, Sequencer,
-    UtcClock,
+    Agent, Clock, Core, CoreOptions, Grants, IdleStrategy, LogRing, Publisher, Refusal, RingOptions,
+    Sequencer, UtcClock,
 };
 use stele_journal::format::{HeaderBlock, segment_name};
 use stele_journal::pool::{MediumProperties, SegmentPool, SpareSegment};
@@ -70,7 +70,7 @@ impl Rig {
         let risk = risk();
         let mut sequencer =
             Sequencer::new(&start, parts.writer, UtcClock::new(), risk).map_err(io::Error::other)?;
-        let publisher = sequencer.publisher(1, "load", PUBLISHER_WORDS);
+        let publisher = sequencer.publisher(1, "load", PUBLISHER_WORDS, Grants::all());
         let (journal, _) = opened.attach(parts.journal)?;
         Ok(Self { sequencer, publisher, ring: parts.ring, journal, block_length: start.block_length })
     }

@@ -9,11 +9,11 @@
 
 use std::path::Path;
 use stele_bus::session::{SchemaDocument, StrategyStart};
-use stele_bus::{Publisher, UtcClock};
+use stele_bus::{Grants, Publisher, UtcClock};
 use stele_embed::{Bus, BusOptions};
 use stele_strategies::{AgentOptions, Host, Registry, StrategyAgent};
 use stele_wire::codec::{Message, text_field};
-use stele_wire::messages::{AccountDefinition, CodeDefinition, CodeDomain};
+use stele_wire::messages::{AccountDefinition, CodeDefinition, CodeDomain, GrantGroups};
 
 pub(crate) type Error = Box<dyn std::error::Error>;
 
@@ -43,7 +43,10 @@ impl Session {
     ) -> Result<Self, Error> {
         let options = BusOptions { schemas: vec![schema], ..BusOptions::default() };
         let mut bus = Bus::open(directory, options)?;
-        let (feed, alerts) = (bus.publisher("feed")?, bus.publisher("strategies")?);
+        let (feed, alerts) = (
+            bus.publisher("feed", Grants::market())?,
+            bus.publisher("strategies", GrantGroups::STRATEGY_OWN)?,
+        );
         let (order_publisher, consumer) = (alerts.id(), bus.gating_consumer("strategies")?);
         let host = Host::for_publisher(rules.registry, order_publisher);
         bus.add_agent(StrategyAgent::new(AgentOptions::default(), host, consumer, alerts, UtcClock::new()));

@@ -5,9 +5,9 @@ use super::BacktestOptions;
 use super::tape::{STRATEGY, Tape};
 use stele_bus::session::{SessionEnding, StrategyStart};
 use stele_bus::{
-    Agent, ControlPublisher, EventSink, GatingConsumer, GeometryError, JournalReader, LogRing, ManualClock,
-    NOT_RECEIVED, Publisher, Refusal, RingError, RingOptions, RingParts, Sequencer, SequencerStart,
-    SessionBeginning, template,
+    Agent, ControlPublisher, EventSink, GatingConsumer, GeometryError, Grants, JournalReader, LogRing,
+    ManualClock, NOT_RECEIVED, Publisher, Refusal, RingError, RingOptions, RingParts, Sequencer,
+    SequencerStart, SessionBeginning, template,
 };
 use stele_feed::PendingMessage;
 use stele_feed::router::{Outlet, OutletError};
@@ -16,7 +16,7 @@ use stele_strategies::host::SUBMISSIONS_PER_STRATEGY_MAX;
 use stele_strategies::strategy::SUBMISSION_LENGTH_MAX;
 use stele_strategies::{Host, Registry};
 use stele_venue::paper_exchange::{PaperExchange, REPORT_LENGTH_MAX};
-use stele_wire::messages::{AccountDefinition, EndReason};
+use stele_wire::messages::{AccountDefinition, EndReason, GrantGroups};
 use stele_wire::{Epoch, Identity, Nanos, Position, Sequence};
 
 /// The ids of the publishers on the log of a backtest.
@@ -107,10 +107,12 @@ impl Session {
         let RingParts { writer, journal, .. } = LogRing::create(&ring, start.position)?;
         let clock = ManualClock::at(Nanos(0));
         let mut sequencer = Sequencer::new(&start, writer, clock.clone(), Risk::new(options.risk))?;
-        let control = sequencer.publisher(publishers::SESSION, "backtest", MESSAGE_WORDS);
-        let market = sequencer.publisher(publishers::MARKET, "market", MESSAGE_WORDS);
-        let orders = sequencer.publisher(publishers::ORDERS, "strategy", ORDER_WORDS);
-        let reports = sequencer.publisher(publishers::REPORTS, "paper exchange", MESSAGE_WORDS);
+        let strategies = GrantGroups::ORDERS | GrantGroups::STRATEGY_OWN;
+        let control = sequencer.publisher(publishers::SESSION, "backtest", MESSAGE_WORDS, Grants::session());
+        let market = sequencer.publisher(publishers::MARKET, "market", MESSAGE_WORDS, Grants::market());
+        let orders = sequencer.publisher(publishers::ORDERS, "strategy", ORDER_WORDS, strategies);
+        let reports =
+            sequencer.publisher(publishers::REPORTS, "paper exchange", MESSAGE_WORDS, GrantGroups::REPORTS);
         let log = sequencer.gating_consumer("backtest");
         Ok(Self {
             now: Nanos(0),

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 use stele_bus::session::SessionEnding;
 use stele_bus::{
-    Agent, ControlPublisher, LogRing, ManualClock, NOT_RECEIVED, Publisher, RingOptions, Sequencer,
+    Agent, ControlPublisher, Grants, LogRing, ManualClock, NOT_RECEIVED, Publisher, RingOptions, Sequencer,
     SessionBeginning, Watermark,
 };
 use stele_journal::{Journal, JournalOptions, TrailReader};
@@ -67,7 +67,7 @@ impl Rig {
         let (clock, ring) = (ManualClock::at(now), parts.ring);
         let risk = Risk::new(RiskLimits::default());
         let mut sequencer = Sequencer::new(&start, parts.writer, clock.clone(), risk).unwrap();
-        let mut publisher = |id, name| sequencer.publisher(id, name, 64 << 10);
+        let mut publisher = |id, name| sequencer.publisher(id, name, 64 << 10, Grants::all());
         let (control, feed) = (ControlPublisher::new(publisher(1, "control")), publisher(2, "feed"));
         let (orders, releases, reports) =
             (publisher(3, "strategies"), publisher(4, "gateway"), publisher(5, "paper"));
@@ -241,7 +241,7 @@ impl Rig {
     /// Submits what an earlier session left unsent.
     pub(crate) fn submit(&mut self, unsent: &[StrategySubmission]) {
         for submission in unsent {
-            self.control.sink().offer(submission.template_id, &submission.body, NOT_RECEIVED).unwrap();
+            self.strategies.resubmit(submission.template_id, &submission.body).unwrap();
         }
         self.settle();
     }

@@ -2,7 +2,7 @@
 
 use stele_bus::bounds::PUBLISHER_WORDS_DEFAULT;
 use stele_bus::{
-    Agent, ControlPublisher, JournalReader, LogRing, ManualClock, RingOptions, RingParts, Sequencer,
+    Agent, ControlPublisher, Grants, JournalReader, LogRing, ManualClock, RingOptions, RingParts, Sequencer,
     SequencerStart, SessionBeginning, Watermark,
 };
 use stele_connect::generator::{Generator, GeneratorConfig};
@@ -41,8 +41,8 @@ fn from_the_feed_to_the_reports_nothing_allocates_once_it_is_warm() {
     let clock = ManualClock::at(START);
     let mut sequencer =
         Sequencer::new(&start, writer, clock.clone(), Risk::new(RiskLimits::default())).unwrap();
-    let [control, feed, orders, releases, reports] =
-        [1, 2, 3, 4, 5].map(|id| sequencer.publisher(id, "publisher", PUBLISHER_WORDS_DEFAULT));
+    let [control, feed, orders, releases, reports] = [1, 2, 3, 4, 5]
+        .map(|id| sequencer.publisher(id, "publisher", PUBLISHER_WORDS_DEFAULT, Grants::all()));
     let [decided, released, traded] =
         ["strategies", "order gateway", "paper exchange"].map(|name| sequencer.gating_consumer(name));
 

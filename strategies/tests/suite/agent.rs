@@ -2,7 +2,7 @@
 
 use stele_bus::bounds::RING_LENGTH_MIN;
 use stele_bus::{
-    Agent, Invoker, LogRing, ManualClock, NOT_RECEIVED, Publisher, RingOptions, RingParts, Sequencer,
+    Agent, Grants, Invoker, LogRing, ManualClock, NOT_RECEIVED, Publisher, RingOptions, RingParts, Sequencer,
     SequencerStart,
 };
 use stele_risk::{Risk, RiskLimits};
@@ -31,8 +31,8 @@ fn run(rounds: i64, words: usize) -> (Vec<Vec<u8>>, StrategyAgent<ManualClock>) 
     let clock = ManualClock::at(START);
     let risk = Risk::new(RiskLimits::default());
     let mut sequencer = Sequencer::new(&start, writer, clock.clone(), risk).unwrap();
-    let mut feed = sequencer.publisher(1, "feed", 4096);
-    let orders = sequencer.publisher(STRATEGIES, "strategies", words);
+    let mut feed = sequencer.publisher(1, "feed", 4096, Grants::all());
+    let orders = sequencer.publisher(STRATEGIES, "strategies", words, Grants::all());
     let mut watcher = sequencer.gating_consumer("reader");
     let options = AgentOptions { sample_every: 1, ..AgentOptions::default() };
     let host = Host::for_publisher(Registry::built_in(), STRATEGIES);

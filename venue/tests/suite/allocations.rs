@@ -3,7 +3,8 @@
 
 use stele_bus::bounds::RING_LENGTH_MIN;
 use stele_bus::{
-    Agent, Counters, Event, LogRing, RingOptions, RingParts, Sequencer, SequencerStart, UtcClock, Watermark,
+    Agent, Counters, Event, Grants, LogRing, RingOptions, RingParts, Sequencer, SequencerStart, UtcClock,
+    Watermark,
 };
 use stele_risk::RiskLimits;
 use stele_strategies::Random;
@@ -278,9 +279,9 @@ fn orders_leave_cancels_overtake_them_and_what_waits_is_dropped_without_an_alloc
     };
     let risk = crate::rig::defined(RiskLimits::default());
     let mut sequencer = Sequencer::new(&start, writer, UtcClock::new(), risk).unwrap();
-    let mut strategy = sequencer.publisher(1, "strategy", 4096);
-    let released = sequencer.publisher(2, "gateway", 4096);
-    let mut reports = sequencer.publisher(3, "venue", 4096);
+    let mut strategy = sequencer.publisher(1, "strategy", 4096, Grants::all());
+    let released = sequencer.publisher(2, "gateway", 4096, Grants::all());
+    let mut reports = sequencer.publisher(3, "venue", 4096, Grants::all());
     let orders = sequencer.gating_consumer("gateway");
     let counters = Counters::create().unwrap();
     let mut gateway =

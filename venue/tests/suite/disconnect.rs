@@ -8,7 +8,7 @@ use std::io::{Read, Write};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
-use stele_bus::{Agent, Event, Watermark};
+use stele_bus::{Agent, Event, Grants, Watermark};
 use stele_venue::paper_exchange::{PaperExchange, PaperOptions};
 use stele_venue::{OrderGateway, Venue, VenueBusy};
 use stele_wire::bounds::{FRAME_LENGTH_MAX, HEADER_LENGTH};
@@ -32,8 +32,8 @@ impl Venue for Connection {
 fn a_gateway_in_a_process_of_its_own() {
     let Some(path) = std::env::var_os(SOCKET) else { return };
     let mut rig = Rig::new();
-    let mut strategy = rig.sequencer.publisher(1, "strategy", 1 << 14);
-    let releases = rig.sequencer.publisher(2, "gateway", 1 << 14);
+    let mut strategy = rig.sequencer.publisher(1, "strategy", 1 << 14, Grants::all());
+    let releases = rig.sequencer.publisher(2, "gateway", 1 << 14, Grants::all());
     let consumer = rig.sequencer.gating_consumer("gateway");
     let (venue, clock) = (Connection(UnixStream::connect(path).unwrap()), rig.clock.clone());
     let mut gateway = OrderGateway::new("gateway", consumer, releases, Watermark::Durable, venue, clock);
@@ -107,7 +107,7 @@ fn an_exchange_without_cancel_on_disconnect_lets_orders_work() {
         PaperExchange::new(PaperOptions { cancel_on_disconnect: false, ..PaperOptions::default() });
     define_instrument(&mut exchange);
     let mut rig = Rig::new();
-    let mut strategy = rig.sequencer.publisher(1, "strategy", 1 << 14);
+    let mut strategy = rig.sequencer.publisher(1, "strategy", 1 << 14, Grants::all());
     let mut reader = rig.sequencer.gating_consumer("reader");
     let order = NewOrder {
         instrument: 1.into(),
@@ -127,7 +127,7 @@ fn an_exchange_without_cancel_on_disconnect_lets_orders_work() {
 /// The exchange learns its instrument from a log of its own.
 fn define_instrument(exchange: &mut PaperExchange) {
     let mut rig = Rig::new();
-    let mut publisher = rig.sequencer.publisher(1, "definitions", 4096);
+    let mut publisher = rig.sequencer.publisher(1, "definitions", 4096, Grants::all());
     let mut reader = rig.sequencer.gating_consumer("reader");
     let mut buffer = [0; 1024];
     let definition = InstrumentDefinition { instrument: 1.into(), ..InstrumentDefinition::NULL };

@@ -1,7 +1,7 @@
 //! When the journal is poisoned, or the gateway is stopped before the bus ended, nothing works on.
 
 use crate::rig::{Rig, START, order, order_body};
-use stele_bus::{Agent, ManualClock, Publisher, Watermark};
+use stele_bus::{Agent, Grants, ManualClock, Publisher, Watermark};
 use stele_venue::paper_exchange::{Delay, PaperExchange, PaperOptions, VenueFaults};
 use stele_venue::{EmergencyControl, OrderGateway, PaperVenue};
 use stele_wire::Nanos;
@@ -22,9 +22,9 @@ impl Trading {
     /// 500 orders work at the exchange.
     fn new(options: PaperOptions) -> Self {
         let mut rig = Rig::new();
-        let strategy = rig.sequencer.publisher(1, "strategy", 1 << 14);
-        let releases = rig.sequencer.publisher(2, "gateway", 1 << 14);
-        let reports = rig.sequencer.publisher(3, "exchange", 1 << 14);
+        let strategy = rig.sequencer.publisher(1, "strategy", 1 << 14, Grants::all());
+        let releases = rig.sequencer.publisher(2, "gateway", 1 << 14, Grants::all());
+        let reports = rig.sequencer.publisher(3, "exchange", 1 << 14, Grants::all());
         let [consumer, market] = ["gateway", "exchange"].map(|name| rig.sequencer.gating_consumer(name));
         let venue = PaperVenue::new(PaperExchange::new(options), market, reports);
         let clock = rig.clock.clone();

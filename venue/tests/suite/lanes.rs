@@ -4,7 +4,7 @@
 use crate::rig::{BLOCK, Rig, START, notice, order, order_body};
 use proptest::prelude::*;
 use std::collections::BTreeSet;
-use stele_bus::{Agent, Event, GatingConsumer, ManualClock, Publisher, Watermark};
+use stele_bus::{Agent, Event, GatingConsumer, Grants, ManualClock, Publisher, Watermark};
 use stele_venue::bounds::RELEASE_QUEUE_MAX;
 use stele_venue::paper_exchange::{PaperExchange, PaperOptions, VenueFaults};
 use stele_venue::{Departure, OrderGateway, PaperVenue, Releases, Venue, VenueBusy};
@@ -84,8 +84,8 @@ fn cancel(named: u64) -> CancelOrder {
 impl Run {
     fn new() -> Self {
         let mut rig = Rig::new();
-        let strategy = rig.sequencer.publisher(1, "strategy", 1 << 16);
-        let publisher = rig.sequencer.publisher(2, "gateway", 4096);
+        let strategy = rig.sequencer.publisher(1, "strategy", 1 << 16, Grants::all());
+        let publisher = rig.sequencer.publisher(2, "gateway", 4096, Grants::all());
         let consumer = rig.sequencer.gating_consumer("gateway");
         let observer = rig.sequencer.gating_consumer("observer");
         let (venue, clock) = (Recorder::default(), rig.clock.clone());
@@ -426,9 +426,9 @@ fn a_venue_that_takes_nothing_delays_its_own_orders_and_never_market_data() {
 #[test]
 fn a_venue_that_refuses_a_cancel_gets_it_again_and_honours_it() {
     let mut rig = Rig::new();
-    let mut strategy = rig.sequencer.publisher(1, "strategy", 4096);
-    let releases = rig.sequencer.publisher(2, "gateway", 4096);
-    let reports = rig.sequencer.publisher(3, "exchange", 4096);
+    let mut strategy = rig.sequencer.publisher(1, "strategy", 4096, Grants::all());
+    let releases = rig.sequencer.publisher(2, "gateway", 4096, Grants::all());
+    let reports = rig.sequencer.publisher(3, "exchange", 4096, Grants::all());
     let [consumer, market, mut observer] = ["a", "b", "c"].map(|name| rig.sequencer.gating_consumer(name));
     let faults = VenueFaults { cancels_refused: 1, ..VenueFaults::default() };
     let exchange = PaperExchange::new(PaperOptions { faults, ..PaperOptions::default() });

@@ -2,7 +2,7 @@
 
 use crate::rig::{Rig, START, cancel, notice, order, order_body};
 use std::collections::BTreeMap;
-use stele_bus::{Agent, AgentError, Event, GatingConsumer, ManualClock, Watermark};
+use stele_bus::{Agent, AgentError, Event, GatingConsumer, Grants, ManualClock, Watermark};
 use stele_venue::{OrderGateway, OrderInDoubt, Reconciliation, Venue, VenueBusy};
 use stele_wire::messages::{
     CancelOrder, CancelRejected, Check, NewOrder, OrderCancelled, OrderRejected, OrderReleased,
@@ -41,8 +41,8 @@ struct Released {
 impl Released {
     fn new() -> Self {
         let mut rig = Rig::new();
-        let strategy = rig.sequencer.publisher(1, "strategy", 4096);
-        let publisher = rig.sequencer.publisher(2, "gateway", 4096);
+        let strategy = rig.sequencer.publisher(1, "strategy", 4096, Grants::all());
+        let publisher = rig.sequencer.publisher(2, "gateway", 4096, Grants::all());
         let (consumer, observer) =
             (rig.sequencer.gating_consumer("reader"), rig.sequencer.gating_consumer("reader"));
         let (venue, clock) = (Recorder::default(), rig.clock.clone());
@@ -198,8 +198,8 @@ fn doubt(client_order_id: u64) -> OrderInDoubt {
 #[test]
 fn nothing_new_leaves_before_the_venue_has_answered_for_every_order_in_doubt() {
     let mut rig = Rig::new();
-    let mut strategy = rig.sequencer.publisher(1, "strategy", 4096);
-    let publisher = rig.sequencer.publisher(2, "gateway", 4096);
+    let mut strategy = rig.sequencer.publisher(1, "strategy", 4096, Grants::all());
+    let publisher = rig.sequencer.publisher(2, "gateway", 4096, Grants::all());
     let (consumer, mut observer) =
         (rig.sequencer.gating_consumer("reader"), rig.sequencer.gating_consumer("reader"));
     let knows = BTreeMap::from([

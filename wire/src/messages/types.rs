@@ -917,7 +917,7 @@ crate::set! {
     GrantGroups(U16: u16) {
         /// Market data, and messages of other schemas.
         MARKET = 0, "market";
-        /// Definitions and schema texts.
+        /// Definitions of instruments, sources and codes, and schema texts.
         DEFINITIONS = 1, "definitions";
         /// Orders, replacements, quotes and cancels.
         ORDERS = 2, "orders";
@@ -927,9 +927,9 @@ crate::set! {
         REPORTS = 4, "reports";
         /// That orders left the host, or will not.
         RELEASE = 5, "release";
-        /// Controls of an operator: switches, limits, commands, access, holds.
+        /// Acts of a person: switches, limits, commands, access, holds, retention.
         OPERATOR = 6, "operator";
-        /// Begin and end of a session, clocks, recovery, retention.
+        /// Begin and end of a session, accounts, parties, strategies, clocks, recovery.
         SESSION = 7, "session";
     }
 }

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 use stele_bus::session::SessionEnding;
 use stele_bus::{
-    Agent, AgentError, Clock, ControlPublisher, Event, LogRing, ManualClock, NOT_RECEIVED, Publisher,
+    Agent, AgentError, Clock, ControlPublisher, Event, Grants, LogRing, ManualClock, NOT_RECEIVED, Publisher,
     RingOptions, Sequencer, SessionBeginning, Timers, Watermark,
 };
 use stele_journal::{EngineChoice, Journal, JournalOptions};
@@ -259,7 +259,7 @@ impl Shard {
         let sequencer = Sequencer::new(&start, parts.writer, clock.clone(), risk).unwrap();
         let mut sequencer = sequencer.with_timers(timers);
         sequencer.continue_numbering(numbers);
-        let mut publisher = |id, name| sequencer.publisher(id, name, 64 << 10);
+        let mut publisher = |id, name| sequencer.publisher(id, name, 64 << 10, Grants::all());
         let (control, feed) = (ControlPublisher::new(publisher(1, "control")), publisher(2, "feed"));
         let (orders, releases) = (publisher(3, "strategies"), publisher(4, "gateway"));
         venue.publisher = Some(publisher(5, "venue"));
@@ -316,7 +316,7 @@ impl Shard {
     /// Submits what an earlier session left unsent.
     pub(crate) fn submit(&mut self, unsent: &[StrategySubmission]) {
         for submission in unsent {
-            self.control.sink().offer(submission.template_id, &submission.body, NOT_RECEIVED).unwrap();
+            self.strategies.resubmit(submission.template_id, &submission.body).unwrap();
         }
     }
 
