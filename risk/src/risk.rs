@@ -120,8 +120,8 @@ impl Risk {
         Self::sized(limits, &Sizes::fixed(&limits.capacity))
     }
 
-    /// The state before any event, for code that only follows a log: its tables grow with what is on the log.
-    /// Its session [begins](Risk::in_session) when the log continues.
+    /// The state before any event, of a reader that only follows a log: its tables grow with what is on the
+    /// log. A session that continues the log gets its state from [`Risk::in_session`].
     pub fn follower() -> Self {
         Self::sized(RiskLimits::default(), &Sizes::GROWING)
     }

@@ -304,9 +304,9 @@ fn orders_leave_cancels_overtake_them_and_what_waits_is_dropped_without_an_alloc
             let mass = MassCancel { scope: CancelScope::ALL, side: Side::NONE, ..MassCancel::NULL };
             strategy.offer_message(&mass, Nanos(1)).unwrap();
         }
-        // Orders end, so that the table of open orders does not fill.
+        // The venue has long answered: otherwise the orders would stay open until there is no room.
         let done = OrderCancelled {
-            client_order_id: step.saturating_sub(100).into(),
+            client_order_id: step.saturating_sub(1_000).into(),
             account: 1.into(),
             status: OrderStatus::DONE,
             ..OrderCancelled::NULL
