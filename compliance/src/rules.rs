@@ -4,19 +4,45 @@
 //! frames. It relies on the journal's checks of every frame (CRC, sequence without a gap, time not going
 //! backwards), and checks what the frames mean together. It allocates for definitions, orders and publishers,
 //! never for market data.
+//!
+//! | module | rules |
+//! |---|---|
+//! | `rule` | the list of all rules |
+//! | `sessions`, `schema_text`, `definitions` | epochs, the schema's text, definitions |
+//! | `origins`, `grants` | publishers: their numbering, its resets, and what they may send |
+//! | `checks`, `configuration`, `refusals` | the pre-trade checks, run again over the log; refused orders |
+//! | `credit`, `proposals` | credit of shards; limits that need two people |
+//! | `orders`, `releases` | orders, and when they left: `releases/early`, `releases/dropped` |
+//! | `working`, `reports` | orders that work, and what venues report about them |
+//! | `timers`, `acts` | timers; acts of operators |
+//! | `plan`, `trading` | what is checked in each message; which rule takes which event |
+//!
+//! A trail without its beginning is judged by what is known: [`Rule::reach`] says what that leaves of a rule.
+//! Events of an earlier version of the schema are judged by what that version promised: [`Rule::since`].
 
+mod acts;
+mod checks;
+mod configuration;
 mod credit;
 mod definitions;
 #[cfg(test)]
 mod fixture;
+mod grants;
 mod orders;
 mod origins;
 mod plan;
+mod proposals;
 mod refusals;
 mod releases;
+mod reports;
+mod rule;
 mod schema_text;
 mod sessions;
+mod timers;
+mod trading;
+mod working;
 
+pub use rule::{Reach, Rule};
 pub use sessions::{EpochEnding, EpochSummary};
 
 use credit::Credit;
@@ -29,99 +55,11 @@ use releases::Releases;
 use schema_text::SchemaTexts;
 use sessions::Sessions;
 use std::collections::BTreeMap;
-use std::fmt;
 use stele_journal::format::SegmentHeader;
 use stele_wire::frame::PaddingBody;
 use stele_wire::messages::{RetentionAct, RetentionKind, SCHEMA_ID, SCHEMA_VERSION, message_name};
 use stele_wire::{Frame, Nanos, Position, Sequence};
-
-macro_rules! rules {
-    ($($(#[$doc:meta])* $rule:ident $name:literal $sentence:literal;)*) => {
-        /// A rule, by its name in messages.
-        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Hash)]
-        pub enum Rule {
-            $($(#[$doc])* $rule,)*
-        }
-
-        impl Rule {
-            /// All rules, in the order of reports.
-            pub const ALL: &'static [Self] = &[$(Self::$rule),*];
-
-            /// The name of the rule.
-            pub const fn name(self) -> &'static str {
-                match self {
-                    $(Self::$rule => $name,)*
-                }
-            }
-
-            /// The rule in one sentence.
-            pub const fn sentence(self) -> &'static str {
-                match self {
-                    $(Self::$rule => $sentence,)*
-                }
-            }
-        }
-    };
-}
-
-rules! {
-    /// Messages of Stele's schema in a known version have the block length of that version, and all groups
-    /// and data are within the frame. Messages of other schemas and later versions are counted, not checked.
-    MessageWhole "message-whole" "messages of Stele's schema decode completely";
-    /// The first event of an epoch, apart from the sequencer's records of publishers' numbering, is the
-    /// `SessionStart` of that epoch and shard, with the last sequence of the previous epoch. There is one per
-    /// epoch.
-    SessionBegins "session-begins" "every epoch begins with its SessionStart";
-    /// Nothing follows `SessionEnd` in its epoch, and it states the number of events of the epoch, including
-    /// itself.
-    SessionEnds "session-ends" "nothing follows SessionEnd, and it counts the events";
-    /// The trail has the text of the schema whose SHA-256 is in the segment's header, before the first event
-    /// of the epoch that is not control.
-    SchemaOnTrail "schema-on-trail" "the schema's text is on the trail and is the one named";
-    /// Instruments, sources, strategies and accounts are defined before they are referred to; 0 means none.
-    /// An order, cancel or quote, and the refusal of one, may name an undefined instrument or account: that
-    /// is the submitter's mistake, which the log records as it was submitted. It is counted.
-    DefinedBefore "defined-before" "what an event refers to was defined before it";
-    /// A publisher's numbering, as recorded by its `PublisherProgress` events, never decreases within an
-    /// epoch, and no two orders of an epoch have the same number from the same publisher, so that a retry is
-    /// recognised.
-    OriginNumbering "origin-numbering" "publishers' numbering never goes back in an epoch";
-    /// A refused order is on the log in full, and the next event of the epoch is the refusal of that order.
-    RefusalWhole "refusal-whole" "a refused order is recorded in full, followed by its refusal";
-    /// The parts of the credit that are allotted to shards, each until it is replaced, are together at most
-    /// the credit that the latest allotment states for the account or the firm.
-    CreditAllotted "credit-allotted" "the credit allotted to shards does not exceed the firm's";
-    /// Causes, and all other sequences that an event names, are earlier than the event. What an auditor asks
-    /// for may be anywhere.
-    CauseEarlier "cause-earlier" "causes and other sequences named are earlier";
-    /// The event that a report names as the one it answers is an order, replacement, cancel or quote.
-    AnswersOrder "answers-order" "reports answer orders that are on the log";
-    /// A release covers only orders of its epoch and gateway, each once, and not more than there are. The
-    /// order up to which it releases is one of them, is before the release, and increases.
-    ReleaseOrder "release-order" "releases cover orders before them, and only grow";
-    /// The watermark of a release is at or after the end of the last order it releases, never decreases, and
-    /// is not after the release itself.
-    ReleaseWatermark "release-watermark" "an order left when its watermark had passed";
-    /// No venue answers an order before its release watermark has passed. Releases are recorded late, so two
-    /// things can be checked. First, where a release of kind durable or later covers all orders of its range,
-    /// the padding after an answer records the order as durable: the venue received it after the journal
-    /// reported it durable, and the sequencer, which received the answer, saw the watermark at least there.
-    /// Second, in an epoch that ended in order, no answered order is after the last release. A refusal by the
-    /// member before the order left is not an answer.
-    ReportAfterRelease "report-after-release" "no venue answered an order before its release";
-    /// Padding records the last event before it and a durable watermark. The watermark never decreases, is
-    /// not after the padding, and is at or after that of any earlier release of kind durable or later.
-    DurableRecorded "durable-recorded" "padding records a possible durable watermark";
-    /// A trail whose first segment is not segment 1 has a `RetentionAct` event of kind `Expired` that names
-    /// all earlier segments: its beginning was not merely lost.
-    ExpirySaid "expiry-said" "a trail without its beginning records its expiry";
-}
-
-impl fmt::Display for Rule {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(self.name())
-    }
-}
+use trading::{Shared, Trading};
 
 /// A broken rule.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -177,6 +115,28 @@ impl CheckCounts {
     }
 }
 
+/// What the rules know of the trail and of the epoch around an event.
+#[derive(Clone, Copy, Debug)]
+struct Setting {
+    /// The first sequence of the trail.
+    first: Sequence,
+    /// The version of the schema that the event was written with.
+    version: u16,
+    /// The epoch began before the trail.
+    is_partial: bool,
+}
+
+impl Setting {
+    fn has_beginning(&self) -> bool {
+        self.first == Sequence(1)
+    }
+
+    /// Whether the rule judges the event.
+    fn judges(&self, rule: Rule) -> bool {
+        self.version >= rule.since() && (self.has_beginning() || rule.reach() != Reach::Nothing)
+    }
+}
+
 /// An event and its place.
 #[derive(Clone, Copy)]
 struct Site<'a> {
@@ -212,11 +172,14 @@ pub struct Rules {
     credit: Credit,
     orders: Orders,
     releases: Releases,
+    trading: Trading,
     padding_bytes: u64,
     frame_bytes: u64,
     /// The last segment that a retention act names as expired.
     expired: u64,
     unknown: BTreeMap<(u16, u16, u16), u64>,
+    /// The earliest version of Stele's schema that an event was written with.
+    earliest_version: Option<u16>,
 }
 
 impl Rules {
@@ -249,6 +212,7 @@ impl Rules {
         self.refusals.on_epoch();
         self.orders.on_epoch();
         self.releases.on_epoch(self.last, may_be_begun);
+        self.trading.on_epoch();
         Ok(())
     }
 
@@ -319,19 +283,7 @@ impl Rules {
 
     #[inline]
     fn on_event(&mut self, site: &Site<'_>) -> Verdict {
-        let Self {
-            plans,
-            counts,
-            sessions,
-            schemas,
-            definitions,
-            origins,
-            refusals,
-            credit,
-            orders,
-            releases,
-            ..
-        } = self;
+        let Self { plans, counts, sessions, schemas, definitions, refusals, .. } = self;
         let (frame, first) = (&site.frame, self.first);
         let segment = self.segment.as_ref().expect("a segment was begun");
         let header = frame.header();
@@ -353,18 +305,34 @@ impl Rules {
         for &offset in &plan.sequences {
             check_earlier(block, offset, site.sequence(), counts)?;
         }
+        let (id, is_followed) = (plan.id, plan.is_followed);
+        if plan.is_trading {
+            self.on_trading(id, block, site)?;
+        }
+        if is_followed {
+            self.trading.follow(site);
+        }
+        Ok(())
+    }
+
+    /// Judges an event that is not market data. `id` is its template.
+    fn on_trading(&mut self, id: u16, block: &[u8], site: &Site<'_>) -> Verdict {
+        let Self { plans, counts, sessions, schemas, origins, refusals, credit, orders, releases, .. } = self;
+        let (plan, frame, first) = (plans.get(id).expect("the caller has it"), &site.frame, self.first);
+        let version = frame.header().schema_version.get();
+        let earliest = self.earliest_version.get_or_insert(version);
+        *earliest = version.min(*earliest);
         match plan.role {
-            Role::SchemaText => schemas.on_text(frame),
-            Role::Progress => origins.on_progress(frame, counts),
-            Role::Reset => origins.on_reset(frame, counts),
-            Role::Allotment => credit.on_allotment(frame, counts),
-            Role::Refused => refusals.on_refused(frame, counts),
-            Role::Report => releases.on_report(plan, block, site, first, orders, counts),
-            Role::Released => releases.on_released(site, orders, counts),
-            Role::SessionEnd => releases.on_session_end(counts),
+            Role::Progress => origins.on_progress(frame, counts)?,
+            Role::Allotment => credit.on_allotment(frame, counts)?,
+            Role::Refused => refusals.on_refused(frame, counts)?,
+            Role::Report => releases.on_report(plan, block, site, first, orders, counts)?,
+            Role::Released => releases.on_released(site, orders, counts)?,
+            Role::SessionEnd => releases.on_session_end(counts)?,
+            Role::SchemaText => schemas.on_text(frame)?,
             Role::Request => {
                 orders.on_request(site);
-                origins.on_order(frame, counts)
+                origins.on_order(frame, counts)?;
             }
             Role::Retention => {
                 if let Some(act) = frame.message::<RetentionAct>()
@@ -372,10 +340,12 @@ impl Rules {
                 {
                     self.expired = self.expired.max(act.to_segment.get());
                 }
-                Ok(())
             }
-            Role::SessionStart | Role::Grant | Role::Other | Role::Unknown => Ok(()),
+            _ => {}
         }
+        let setting = Setting { first, version, is_partial: sessions.is_partial() };
+        let shared = &mut Shared { orders, releases, origins, epochs: sessions.epochs() };
+        self.trading.on_event(plan, site, &setting, shared, counts)
     }
 
     /// How often each rule was applied.
@@ -420,7 +390,21 @@ impl Rules {
 
     /// The number of references that may lead to a definition before the trail's first event.
     pub fn before_the_trail(&self) -> u64 {
-        self.definitions.before_the_trail() + self.releases.before_the_trail()
+        self.definitions.before_the_trail()
+            + self.releases.before_the_trail()
+            + self.trading.before_the_trail()
+    }
+
+    /// The number of refused orders that the checks, with the limits on the log, would have let pass or would
+    /// have refused for another reason. A program may have limits that it does not record.
+    pub fn unexplained_refusals(&self) -> u64 {
+        self.trading.unexplained_refusals()
+    }
+
+    /// The rules that did not judge events of an earlier version of the schema.
+    pub fn not_of_earlier_versions(&self) -> impl Iterator<Item = Rule> {
+        let earliest = self.earliest_version.unwrap_or(SCHEMA_VERSION);
+        Rule::ALL.iter().copied().filter(move |rule| rule.since() > earliest)
     }
 }
 

@@ -43,6 +43,8 @@ pub struct VerifiedTrail {
     pub unknown: Vec<UnknownMessages>,
     /// The number of undefined instruments and accounts in orders and refusals.
     pub undefined_in_orders: u64,
+    /// The number of refused orders that the checks, with the limits on the log, would not have refused so.
+    pub unexplained_refusals: u64,
     /// The number of references to definitions, orders or releases before the trail's first event; its
     /// beginning has expired.
     pub before_the_trail: u64,
@@ -229,6 +231,10 @@ impl VerifiedTrail {
                 f,
                 "  {count:>15}  undefined instruments and accounts in orders and refusals, as submitted"
             )?;
+        }
+        if self.unexplained_refusals > 0 {
+            let count = number(self.unexplained_refusals);
+            writeln!(f, "  {count:>15}  refusals of orders that the limits on the log do not explain")?;
         }
         writeln!(f)
     }

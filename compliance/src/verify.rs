@@ -9,7 +9,7 @@
 //! The rules depend on the order of the log; the amount that is read ahead of them is limited.
 
 use crate::broken::{BrokenTrail, Finding, IntactPrefix};
-use crate::rules::{Rule, RuleViolation, Rules};
+use crate::rules::{Reach, Rule, RuleViolation, Rules};
 use crate::verified::{OpenEnd, ReadSpeed, RuleCount, SEALS_NOT_CHECKED, UnknownMessages, VerifiedTrail};
 use std::ops::ControlFlow;
 use std::path::Path;
@@ -42,6 +42,15 @@ pub enum VerifyError {
     #[error("{0}")]
     Broken(Box<BrokenTrail>),
 }
+
+/// The rules about the bytes, which the journal checks: name and sentence. A header that cannot be read is
+/// reported as `header`.
+pub const STORAGE_RULES: &[(&str, &str)] = &[
+    ("frame", "every frame has the CRC of its bytes, seeded with trail, shard and epoch"),
+    ("no-gap", "sequences have no gap"),
+    ("time", "time does not go backwards"),
+    ("link", "every segment names the SHA-256 of the previous one"),
+];
 
 /// Verifies the trail in `directory`. If it is being written, it is verified up to its current end.
 ///
@@ -134,17 +143,12 @@ fn verified(
     let (last, events) = (report.last_sequence, report.events);
     let epochs = rules.epochs();
     let (log_bytes, padding_bytes) = rules.bytes();
-    let medium = [
-        ("frame", "every frame has the CRC of its bytes, seeded with trail, shard and epoch"),
-        ("no-gap", "sequences have no gap"),
-        ("time", "time does not go backwards"),
-    ];
-    let medium = medium.map(|(rule, sentence)| RuleCount { rule, sentence, checked: events });
-    let links = RuleCount {
-        rule: "link",
-        sentence: "every segment names the SHA-256 of the previous one",
-        checked: (report.segments as u64).saturating_sub(1),
-    };
+    let links = (report.segments as u64).saturating_sub(1);
+    let medium = STORAGE_RULES.iter().map(|(rule, sentence)| RuleCount {
+        rule,
+        sentence,
+        checked: if *rule == "link" { links } else { events },
+    });
     let meant = Rule::ALL.iter().map(|rule| RuleCount {
         rule: rule.name(),
         sentence: rule.sentence(),
@@ -171,9 +175,10 @@ fn verified(
             offset: tail.offset,
             torn: tail.torn,
         }),
-        rules: medium.into_iter().chain([links]).chain(meant).collect(),
+        rules: medium.chain(meant).collect(),
         unknown: rules.unknown().map(unknown).collect(),
         undefined_in_orders: rules.undefined_in_orders(),
+        unexplained_refusals: rules.unexplained_refusals(),
         before_the_trail: rules.before_the_trail(),
         seals: None,
         not_checked: not_checked(report, rules),
@@ -193,6 +198,21 @@ fn not_checked(report: &VerifyReport, rules: &Rules) -> Vec<String> {
             "definitions before the trail's first event, {}: {references} references may lead there",
             report.first_sequence
         ));
+    }
+    let names = |rules: &mut dyn Iterator<Item = Rule>| rules.map(Rule::name).collect::<Vec<_>>().join(", ");
+    if report.first_sequence > Sequence(1) {
+        let of_reach =
+            |reach| names(&mut Rule::ALL.iter().copied().filter(move |rule| rule.reach() == reach));
+        sentences.push(format!(
+            "on this trail without its beginning: {}; and of {} only what refers to events on the trail",
+            of_reach(Reach::Nothing),
+            of_reach(Reach::WhatIsKnown)
+        ));
+    }
+    let later = names(&mut rules.not_of_earlier_versions());
+    if !later.is_empty() {
+        sentences
+            .push(format!("events of an earlier version of the schema by the rules since then: {later}"));
     }
     if rules.unknown().next().is_some() {
         sentences.push("messages of other schemas and later versions".to_owned());

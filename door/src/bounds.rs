@@ -14,6 +14,9 @@ pub const BACKLOG: i32 = 64;
 /// The most connections that are accepted before those that exist are served.
 pub const ACCEPTS_PER_TURN: usize = 16;
 
+/// The pause before the next connection is accepted when the kernel has no descriptors or memory for it.
+pub const ACCEPT_PAUSE: Duration = Duration::from_millis(10);
+
 /// The longest JSON part of a request, in bytes.
 pub const REQUEST_JSON_MAX: usize = 4 << 10;
 /// The longest request after its header, in bytes.
@@ -41,6 +44,8 @@ pub const EVENTS_PER_READ: usize = 4_096;
 
 /// How long a client waits for an answer. A bus that is being opened recovers its trail first.
 pub const ANSWER_PATIENCE: Duration = Duration::from_secs(30);
+/// How long a client that looks at every running bus waits for each one.
+pub const LOOK_PATIENCE: Duration = Duration::from_secs(2);
 /// How long a client waits until what the publisher before it committed is on the log.
 pub const CLAIM_PATIENCE: Duration = Duration::from_secs(5);
 

@@ -2,7 +2,8 @@
 
 use crate::address::{AddressError, SocketAddress, candidates};
 use crate::bounds::{
-    ANSWER_LENGTH_MAX, ANSWER_PATIENCE, CLAIM_PATIENCE, CONTROL_INTERVAL, DESCRIPTORS_MAX, PROCESS_NAME_MAX,
+    ANSWER_LENGTH_MAX, ANSWER_PATIENCE, CLAIM_PATIENCE, CONTROL_INTERVAL, DESCRIPTORS_MAX, LOOK_PATIENCE,
+    PROCESS_NAME_MAX,
 };
 use crate::credentials::Caller;
 use crate::listener::new_socket;
@@ -22,7 +23,7 @@ use std::mem::MaybeUninit;
 use std::os::fd::{AsFd as _, OwnedFd};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 use stele_bus::counters::CounterOpenError;
 use stele_bus::{AttachError, CounterReader, Liveness, RemotePublisher, RingView};
 use stele_journal::Storage;
@@ -164,7 +165,7 @@ impl DoorClient {
         };
         if let Some(at) = at {
             let (_, address, socket) = running.swap_remove(at);
-            return Self::greet(address, socket);
+            return Self::greet(address, socket, ANSWER_PATIENCE);
         }
         let names = running.into_iter().map(|(name, ..)| name).collect();
         Err(untrusted.unwrap_or_else(|| match name {
@@ -173,9 +174,13 @@ impl DoorClient {
         }))
     }
 
-    /// Connects to every running bus that this process may connect to.
+    /// Connects to every running bus that this process may connect to. A bus that does not answer within
+    /// [`LOOK_PATIENCE`] is left out, such as one that recovers its trail.
     pub fn running() -> Vec<Self> {
-        let open = |(_, address): (String, SocketAddress)| Self::connect(&address).ok();
+        let open = |(_, address): (String, SocketAddress)| {
+            let socket = open(&address).ok()??;
+            Self::greet(address, socket, LOOK_PATIENCE).ok()
+        };
         candidates().into_iter().filter_map(open).collect()
     }
 
@@ -187,16 +192,23 @@ impl DoorClient {
         let name = || address.path().display().to_string();
         let socket = open(address)?;
         let socket = socket.ok_or_else(|| ClientError::NotFound { name: name(), running: Vec::new() })?;
-        Self::greet(address.clone(), socket)
+        Self::greet(address.clone(), socket, ANSWER_PATIENCE)
     }
 
-    fn greet(address: SocketAddress, socket: OwnedFd) -> Result<Self, ClientError> {
-        let socket = Arc::new(socket);
+    /// Says hello on a new connection. The answer must come within `patience`.
+    fn greet(address: SocketAddress, socket: OwnedFd, patience: Duration) -> Result<Self, ClientError> {
+        let wait = |patience| {
+            let set = |timeout| set_socket_timeout(&socket, timeout, Some(patience));
+            let set = set(Timeout::Recv).and_then(|()| set(Timeout::Send));
+            set.map_err(|error| ClientError::Io { path: address.path().into(), source: error.into() })
+        };
+        wait(patience)?;
         let process = Request::Hello { process: process_name() };
         let exchanged = exchange(&socket, &encode(&process, b"", 0));
         let (answer, _) = exchanged.map_err(|fault| fault.at(&address))?;
+        wait(ANSWER_PATIENCE)?;
         let welcome = match answer {
-            Answer::Welcome(welcome) => welcome,
+            Answer::Welcome(welcome) => *welcome,
             other => return Err(unexpected(other)),
         };
         if welcome.schema != SCHEMA_VERSION {
@@ -204,6 +216,7 @@ impl DoorClient {
             let what = format!("it writes version {found} of the schema, this program {SCHEMA_VERSION}");
             return Err(ClientError::Protocol(what));
         }
+        let socket = Arc::new(socket);
         Ok(Self { inner: Arc::new(Inner { address, socket, turn: Mutex::new(()), welcome }) })
     }
 
@@ -359,9 +372,8 @@ fn open(address: &SocketAddress) -> Result<Option<OwnedFd>, ClientError> {
         return Ok(None);
     }
     let socket = new_socket(SocketFlags::empty()).map_err(failed)?;
-    for timeout in [Timeout::Recv, Timeout::Send] {
-        set_socket_timeout(&socket, timeout, Some(ANSWER_PATIENCE)).map_err(|error| failed(error.into()))?;
-    }
+    // A bus whose queue of clients is full does not hold this one for ever.
+    set_socket_timeout(&socket, Timeout::Send, Some(LOOK_PATIENCE)).map_err(|error| failed(error.into()))?;
     match connect(&socket, &place.address(&place.name).map_err(failed)?) {
         Err(Errno::CONNREFUSED | Errno::NOENT) => return Ok(None),
         connected => connected.map_err(|error| failed(error.into()))?,

@@ -102,7 +102,7 @@ pub enum Request {
 #[serde(tag = "answer", rename_all = "kebab-case")]
 pub enum Answer {
     /// To [`Request::Hello`].
-    Welcome(Welcome),
+    Welcome(Box<Welcome>),
     /// To a request for memory or a file. The descriptors come with it.
     Here,
     /// To [`Request::Submit`]: the message is durable.

@@ -1,7 +1,8 @@
 //! The server: one background thread that waits for its clients and answers them.
 
 use crate::bounds::{
-    ACCEPTS_PER_TURN, CONNECTIONS_MAX, CONNECTIONS_PER_USER_MAX, CONTROL_INTERVAL, PROCESS_NAME_MAX,
+    ACCEPT_PAUSE, ACCEPTS_PER_TURN, CONNECTIONS_MAX, CONNECTIONS_PER_USER_MAX, CONTROL_INTERVAL,
+    PROCESS_NAME_MAX,
 };
 use crate::connection::{Connection, Gone, Received};
 use crate::controls::{Control, Denied, allowed};
@@ -179,7 +180,13 @@ impl Serving {
     fn accept(&mut self, now: Instant) {
         for _ in 0..ACCEPTS_PER_TURN.min(CONNECTIONS_MAX - self.connections.len()) {
             let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
-            let Ok(socket) = accept_with(&self.listener.socket, flags) else { return };
+            let socket = match accept_with(&self.listener.socket, flags) {
+                Ok(socket) => socket,
+                Err(Errno::AGAIN) => return,
+                Err(Errno::INTR | Errno::CONNABORTED) => continue,
+                // Descriptors or memory are short. The client waits, and the thread does not spin meanwhile.
+                Err(_) => return std::thread::sleep(ACCEPT_PAUSE),
+            };
             let Ok(mut connection) = Connection::new(self.next_id, socket, now) else { continue };
             self.next_id += 1;
             let user = connection.caller.user;
@@ -306,7 +313,7 @@ impl Serving {
         }
         let mut shards: Vec<_> = self.shards.iter().map(Shard::report).collect();
         shards.sort_by_key(|shard| shard.shard);
-        Ok(Answer::Welcome(Welcome {
+        Ok(Answer::Welcome(Box::new(Welcome {
             bus: self.name.clone(),
             process: std::process::id(),
             schema: SCHEMA_VERSION,
@@ -314,7 +321,7 @@ impl Serving {
             caller,
             person,
             shards,
-        }))
+        })))
     }
 
     /// Goes on with the controls that are on their way, and answers those that have an outcome.

@@ -104,7 +104,8 @@ pub(crate) enum Command {
     /// Verify a trail: its frames, its events and its seals
     ///
     /// Frames: the CRC, sequence and time of each, and the chain of segments. Events: every order has a known
-    /// account and instrument, every fill has an order. Seals: only with --key.
+    /// account and instrument and passes the checks of its moment, every fill is within a working order.
+    /// Seals: only with --key.
     Verify(VerifyArgs),
     /// Print the events of a trail
     Dump(DumpArgs),

@@ -1,9 +1,9 @@
 //! The sizes of the tables of [`crate::Risk`], and how much of each is in use.
 //!
 //! On the hot path nothing grows: an order that needs an entry in a full table is refused with the check
-//! `CAPACITY`. The capacity is not part of the state. Who only follows a log, such as a restart or the thread
-//! for snapshots, has tables that [grow](crate::Risk::follower), and a session begins when the state of the
-//! log [fits](crate::Risk::in_session) its capacity.
+//! `CAPACITY`. The capacity is not part of the state. A reader that only follows a log, such as a restart or
+//! the thread for snapshots, has tables that [grow](crate::Risk::follower), and a session begins when the
+//! state of the log [fits](crate::Risk::in_session) its capacity.
 
 use crate::bounds::{RISK_CAPACITY_MAX, RISK_STRATEGIES_MAX};
 use crate::table::Size;

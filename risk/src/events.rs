@@ -245,7 +245,9 @@ impl Risk {
             }
             KillSwitch::TEMPLATE_ID => self.on_switch(event),
             StrategyCommand::TEMPLATE_ID => {
-                if let Some(command) = event.message::<StrategyCommand>() {
+                if let Some(command) = event.message::<StrategyCommand>()
+                    && command.strategy.get() != 0
+                {
                     match command.act {
                         StrategyAct::PAUSE => self.paused.set(command.strategy.get(), true),
                         StrategyAct::RESUME => self.paused.set(command.strategy.get(), false),

@@ -1,7 +1,7 @@
 //! The newest executions: an execution id counts once, and an execution can be reversed or corrected.
 //!
-//! The memory is a queue of a fixed size. A venue's execution ids are unique for an account, an instrument and
-//! a side, so these are the key. When the queue is full, the oldest execution is forgotten: if the venue
+//! The memory is a queue of a fixed size. A venue's execution ids are unique for an account, an instrument
+//! and a side, so these are the key. When the queue is full, the oldest execution is forgotten: if the venue
 //! reports its id again after that, it counts again, and it can no longer be corrected.
 
 use crate::table::{SlotIndex, TableKey};
@@ -80,8 +80,8 @@ impl Executions {
         self.queue.len()
     }
 
-    /// Enters an execution; the oldest is forgotten when there is no room. Returns false, and changes nothing,
-    /// when an execution with the same key is remembered.
+    /// Enters an execution; the oldest is forgotten when there is no room. Returns false, and changes
+    /// nothing, when an execution with the same key is remembered.
     pub(crate) fn enter(&mut self, fill: Fill) -> bool {
         let key = fill.key();
         if key.execution_id != 0 && self.index.get(key).is_some() {

@@ -54,8 +54,8 @@ pub(crate) struct Levels {
     free: Vec<u32>,
 }
 
-/// The priority of a slot: a level is above all levels with a lower one. The function mixes all bits (Wellons,
-/// "Prospecting for Hash Functions", lowbias32).
+/// The priority of a slot: a level is above all levels with a lower one. The function mixes all bits
+/// (Wellons, "Prospecting for Hash Functions", lowbias32).
 #[inline]
 fn priority(slot: u32) -> u32 {
     let mut hash = slot;

@@ -424,7 +424,7 @@ mod tests {
     fn a_scale_is_unknown_until_it_is_stated_and_a_later_null_keeps_it() {
         let (mut future, mut share) = (Instrument::default(), Instrument::default());
         defined(&mut future, InstrumentClass::UNKNOWN, NONE, 0);
-        assert!(!future.has_scale(), "nobody stated a multiplier");
+        assert!(!future.has_scale(), "no definition stated a multiplier");
         defined(&mut future, InstrumentClass::FUTURE, 50_000_000_000, i8::MIN);
         assert_eq!((future.has_scale(), future.value(3, Quantity(5))), (true, 750));
         defined(&mut future, InstrumentClass::UNKNOWN, NONE, i8::MIN);

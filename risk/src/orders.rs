@@ -201,7 +201,8 @@ impl Orders {
         &mut self.entries[slot as usize]
     }
 
-    /// Inserts an entry and returns its slot; none when there is no room. Its key is new, or `sibling` has it.
+    /// Inserts an entry and returns its slot; none when there is no room. Its key is new, or `sibling` has
+    /// it.
     #[inline]
     pub(crate) fn insert(&mut self, mut entry: Entry, sibling: Option<u32>) -> Option<u32> {
         debug_assert!(entry.sequence != 0);

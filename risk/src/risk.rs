@@ -22,7 +22,7 @@
 //! Nothing allocates after [`Risk::new`]: every table has its size from [`RiskCapacity`] or
 //! [`crate::bounds`].
 
-use crate::bounds::{RISK_EXECUTIONS_MAX, RISK_PUBLISHERS_MAX};
+use crate::bounds::{RISK_CAPACITY_MAX, RISK_EXECUTIONS_MAX, RISK_PUBLISHERS_MAX};
 use crate::capacity::{RiskCapacity, Sizes, TableUse};
 use crate::credit::{Allotment, Allotments};
 use crate::duplicates::Recent;
@@ -120,10 +120,34 @@ impl Risk {
         Self::sized(limits, &Sizes::fixed(&limits.capacity))
     }
 
-    /// The state before any event, for who only follows a log: its tables grow with what is on the log. Its
-    /// session [begins](Risk::in_session) when the log continues.
+    /// The state before any event, of a reader that only follows a log: its tables grow with what is on the
+    /// log. A session that continues the log gets its state from [`Risk::in_session`].
     pub fn follower() -> Self {
         Self::sized(RiskLimits::default(), &Sizes::GROWING)
+    }
+
+    /// A [follower](Risk::follower) that decides as a session with `limits` does, to judge a log: it begins
+    /// with the limits, and its sizes are not those of the session. What it refuses with the check `CAPACITY`
+    /// is not refused by that session.
+    pub fn judge(limits: RiskLimits) -> Self {
+        let all = RISK_CAPACITY_MAX;
+        let capacity = RiskCapacity {
+            instruments: all,
+            accounts: all,
+            strategies: all,
+            holdings: all,
+            open_orders: all,
+            strategy_open_orders: all,
+            account_open_orders: all,
+            strategy_holdings: all,
+        };
+        Self::sized(RiskLimits { capacity, ..limits }, &Sizes::GROWING)
+    }
+
+    /// Continues to judge in a later session: takes from `limits` whether there is a sealer and whether four
+    /// eyes are needed. The limits of an earlier configuration stay until an event changes them.
+    pub fn judge_session(&mut self, limits: &RiskLimits) {
+        (self.has_sealer, self.four_eyes) = (limits.has_sealer, limits.four_eyes);
     }
 
     pub(crate) fn sized(limits: RiskLimits, sizes: &Sizes) -> Self {

@@ -175,7 +175,7 @@ impl Risk {
         Self::new(limits).restored(bytes)
     }
 
-    /// As [`Risk::restore`], for who only follows a log: see [`Risk::follower`].
+    /// As [`Risk::restore`], for a reader that only follows a log: see [`Risk::follower`].
     ///
     /// # Errors
     /// [`RestoreError`] when the bytes are not such a state.

@@ -1,15 +1,16 @@
-//! Checks that the sequencer cancels the orders that a kill switch covers, oldest first, each once, and no
-//! others. It keeps a naive model of the orders on the log and of the engaged switches.
+//! Checks that the sequencer cancels only orders that a kill switch covers, and an order again only when the
+//! venue has not answered for long. It keeps a naive model of the orders on the log and of the engaged
+//! switches.
 
 use crate::violation::{Checked, violated};
 use std::collections::BTreeMap;
 use stele_bus::Event;
-use stele_risk::bounds::KILL_SWITCHES_MAX;
+use stele_risk::bounds::CANCEL_SILENCE;
 use stele_risk::{OrderKind, OrderTerms};
-use stele_wire::Sequence;
 use stele_wire::messages::{
     CancelOrder, CancelScope, KillSwitch, QuoteCancel, ReleaseWatermark, SessionStart, Side, SwitchState,
 };
+use stele_wire::{Nanos, Sequence};
 
 /// The order that a cancel names: its id, account and strategy.
 type Name = (u64, u32, u16);
@@ -24,10 +25,8 @@ struct OpenOrder {
     is_quote: bool,
     side: Side,
     is_open: bool,
-    /// A cancel of its whole quantity is on the log, in this session.
-    is_cancelling: bool,
-    /// From this event on no cancel of it is under way.
-    free_since: Sequence,
+    /// When the last cancel of its whole quantity in this session was logged.
+    cancelled_at: Option<Nanos>,
 }
 
 /// A kill switch that was engaged.
@@ -36,8 +35,6 @@ struct EngagedSwitch {
     sequence: Sequence,
     scope: CancelScope,
     id: u32,
-    /// Whether so many switches were engaged at once that it may cover everything.
-    may_be_all: bool,
 }
 
 impl EngagedSwitch {
@@ -45,17 +42,13 @@ impl EngagedSwitch {
         let (_, account, _) = order.name;
         self.scope == CancelScope::ALL || (self.scope == CancelScope::ACCOUNT && self.id == account)
     }
-
-    /// Returns whether it must cancel the order.
-    fn requires(&self, order: &OpenOrder) -> bool {
-        order.is_open && !order.is_cancelling && order.free_since < self.sequence && self.covers(order)
-    }
 }
 
 /// A cancel that the sequencer wrote.
 #[derive(Clone, Copy, Debug)]
 struct Cancel {
     sequence: Sequence,
+    time: Nanos,
     cause: Sequence,
     name: Name,
     instrument: u32,
@@ -76,6 +69,7 @@ impl Cancel {
                     && $cancel.release_watermark == ReleaseWatermark::DURABLE;
                 is_own.then(|| Self {
                     sequence,
+                    time: event.timestamp(),
                     cause: Sequence($cancel.cause.get()),
                     name: ($cancel.$cancelled.get(), $cancel.account.get(), $cancel.strategy.get()),
                     instrument: $cancel.instrument.get(),
@@ -101,8 +95,6 @@ pub struct CancelChecker {
     places: BTreeMap<Name, usize>,
     /// Oldest first.
     switches: Vec<EngagedSwitch>,
-    /// The index of the current switch, and of the order it has reached.
-    at: (usize, usize),
 }
 
 impl CancelChecker {
@@ -113,21 +105,19 @@ impl CancelChecker {
             self.on_order(&order, sequence);
         } else if let Some(cancel) = frame.message::<CancelOrder>() {
             if cancel.quantity.get() == u64::MAX {
-                self.on_cancelling((
-                    cancel.cancelled_order_id.get(),
-                    cancel.account.get(),
-                    cancel.strategy.get(),
-                ));
+                let name = (cancel.cancelled_order_id.get(), cancel.account.get(), cancel.strategy.get());
+                self.on_cancelling(name, event.timestamp());
             }
         } else if let Some(cancel) = frame.message::<QuoteCancel>() {
-            self.on_cancelling((cancel.original_order_id.get(), cancel.account.get(), cancel.strategy.get()));
+            let name = (cancel.original_order_id.get(), cancel.account.get(), cancel.strategy.get());
+            self.on_cancelling(name, event.timestamp());
         } else if let Some(switch) = frame.message::<KillSwitch>() {
             // A switch that is released again still cancels the orders that were open when it was engaged.
             if switch.state != SwitchState::RELEASED {
                 self.on_engaged(switch.scope, switch.scope_id.get(), sequence);
             }
         } else if frame.message::<SessionStart>().is_some() {
-            self.on_session(sequence);
+            self.on_session();
         }
     }
 
@@ -141,16 +131,15 @@ impl CancelChecker {
                 is_quote: order.kind == OrderKind::Quote,
                 side: order.side(),
                 is_open: true,
-                is_cancelling: false,
-                free_since: sequence,
+                cancelled_at: None,
             });
             self.orders.len() - 1
         });
     }
 
-    fn on_cancelling(&mut self, name: Name) {
+    fn on_cancelling(&mut self, name: Name, time: Nanos) {
         if let Some(&place) = self.places.get(&name) {
-            self.orders[place].is_cancelling = true;
+            self.orders[place].cancelled_at = Some(time);
         }
     }
 
@@ -162,20 +151,18 @@ impl CancelChecker {
     }
 
     fn on_engaged(&mut self, scope: CancelScope, id: u32, sequence: Sequence) {
-        self.switches.push(EngagedSwitch { sequence, scope, id, may_be_all: false });
+        self.switches.push(EngagedSwitch { sequence, scope, id });
     }
 
     /// A session that begins knows no earlier cancels.
-    fn on_session(&mut self, sequence: Sequence) {
-        for order in self.orders.iter_mut().filter(|order| order.is_cancelling) {
-            (order.is_cancelling, order.free_since) = (false, sequence);
-        }
+    fn on_session(&mut self) {
+        self.orders.iter_mut().for_each(|order| order.cancelled_at = None);
     }
 
     /// Checks a cancel on the log that no publisher submitted.
     ///
     /// # Errors
-    /// When it is not the next expected cancel.
+    /// When it is not a cancel that follows from an engaged switch.
     pub fn on_own(&mut self, event: &Event<'_>) -> Checked {
         let cancel = Cancel::read(event).ok_or("the sequencer does not write such a cancel");
         cancel
@@ -192,44 +179,26 @@ impl CancelChecker {
             (cancel.instrument, cancel.is_quote, cancel.side),
             (order.instrument, order.is_quote, order.side),
         );
-        let (at, from) = self.at;
-        let is_crowded = cause.saturating_sub(at) >= KILL_SWITCHES_MAX;
-        let switch = &mut self.switches[cause];
-        switch.may_be_all |= is_crowded;
-        let switch = *switch;
+        let switch = self.switches[cause];
         debug_assert!(switch.sequence < cancel.sequence);
-        let from = if cause == at { from } else { 0 };
+        let is_under_way =
+            order.cancelled_at.is_some_and(|time| cancel.time.0 < time.0.saturating_add(CANCEL_SILENCE.0));
         let fault = [
+            (!order.is_open, "the order is done"),
             (stated != recorded, "the order differs from the one in the cancel"),
-            (order.is_cancelling, "the order is cancelled already"),
+            (is_under_way, "the order is cancelled already"),
             (order.sequence > switch.sequence, "the order came after the switch"),
-            (!switch.may_be_all && !switch.covers(&order), "the switch does not cover the order"),
-            (cause < at, "a later switch was at work before"),
-            (place < from, "a later order was cancelled before"),
+            (!switch.covers(&order), "the switch does not cover the order"),
         ];
         if let Some((_, what)) = fault.into_iter().find(|(is_so, _)| *is_so) {
             return Err(what);
         }
-        let is_left_out = self.orders[from..place].iter().any(|order| switch.requires(order));
-        if is_left_out || (!is_crowded && self.has_unfinished_before(cause)) {
-            return Err("an order that comes before it was left out");
-        }
-        self.at = (cause, place);
-        self.orders[place].is_cancelling = true;
+        self.orders[place].cancelled_at = Some(cancel.time);
         Ok(())
-    }
-
-    /// Returns whether an earlier switch, from the current one up to `cause`, has orders left to cancel.
-    fn has_unfinished_before(&self, cause: usize) -> bool {
-        let (at, from) = self.at;
-        (at..cause).any(|index| {
-            let from = if index == at { from } else { 0 };
-            self.orders[from..].iter().any(|order| self.switches[index].requires(order))
-        })
     }
 }
 
-const RULE: &str = "the sequencer cancels what a kill switch covers, once and in order";
+const RULE: &str = "the sequencer cancels what a kill switch covers, and again only after a silence";
 
 #[cfg(test)]
 mod tests {
@@ -259,8 +228,18 @@ mod tests {
     }
 
     fn cancel(checker: &mut CancelChecker, id: u64, account: u32, cause: u64) -> Result<(), &'static str> {
+        cancel_at(checker, (id, account), cause, Nanos(0))
+    }
+
+    fn cancel_at(
+        checker: &mut CancelChecker,
+        (id, account): (u64, u32),
+        cause: u64,
+        time: Nanos,
+    ) -> Result<(), &'static str> {
         checker.take(&Cancel {
             sequence: Sequence(100),
+            time,
             cause: Sequence(cause),
             name: (id, account, NewOrder::NULL.strategy.get()),
             instrument: NewOrder::NULL.instrument.get(),
@@ -270,41 +249,30 @@ mod tests {
     }
 
     #[test]
-    fn orders_open_when_the_switch_was_engaged_are_cancelled_oldest_first_and_once() {
+    fn orders_open_when_the_switch_was_engaged_are_cancelled_in_any_order_and_again_after_a_silence() {
         let mut checker = stopped();
-        assert_eq!(cancel(&mut checker, 1, 1, 4), Ok(()));
-        assert_eq!(cancel(&mut checker, 1, 1, 4), Err("the order is cancelled already"));
         assert_eq!(cancel(&mut checker, 3, 1, 4), Ok(()));
+        assert_eq!(cancel(&mut checker, 1, 1, 4), Ok(()));
+        let again = |checker: &mut CancelChecker, time| cancel_at(checker, (1, 1), 4, Nanos(time));
+        assert_eq!(again(&mut checker, CANCEL_SILENCE.0 - 1), Err("the order is cancelled already"));
+        assert_eq!(again(&mut checker, CANCEL_SILENCE.0), Ok(()));
         assert_eq!(cancel(&mut checker, 5, 1, 4), Err("the order came after the switch"));
     }
 
     #[test]
-    fn a_cancel_without_switch_or_order_or_of_another_account_or_that_skips_an_order_is_noticed() {
+    fn a_cancel_without_switch_or_order_or_of_another_account_is_noticed() {
         let check = |id, account, cause| cancel(&mut stopped(), id, account, cause);
         assert_eq!(check(1, 1, 3), Err("no kill switch was engaged by its cause"));
         assert_eq!(check(9, 1, 4), Err("no such order is on the log"));
         assert_eq!(check(2, 2, 4), Err("the switch does not cover the order"));
-        assert_eq!(check(3, 1, 4), Err("an order that comes before it was left out"));
     }
 
     #[test]
-    fn an_unfinished_switch_delays_the_next_one_unless_a_publisher_cancelled_the_rest() {
+    fn a_cancel_of_a_publisher_counts_until_the_next_session() {
         let mut checker = stopped();
-        checker.on_engaged(CancelScope::ACCOUNT, 2, Sequence(6));
-        assert_eq!(cancel(&mut checker, 2, 2, 6), Err("an order that comes before it was left out"));
-        checker.on_cancelling(checker.orders[0].name);
-        checker.on_cancelling(checker.orders[2].name);
-        assert_eq!(cancel(&mut checker, 2, 2, 6), Ok(()));
-        assert_eq!(cancel(&mut checker, 3, 1, 4), Err("the order is cancelled already"));
-    }
-
-    #[test]
-    fn after_a_session_begins_the_next_switch_may_cancel_orders_again() {
-        let mut checker = stopped();
-        [1, 3].into_iter().for_each(|id| cancel(&mut checker, id, 1, 4).unwrap());
-        checker.on_session(Sequence(6));
-        checker.on_engaged(CancelScope::ACCOUNT, 1, Sequence(7));
-        assert_eq!(cancel(&mut checker, 3, 1, 7), Err("an order that comes before it was left out"));
-        assert_eq!(cancel(&mut checker, 1, 1, 7), Ok(()));
+        checker.on_cancelling(checker.orders[0].name, Nanos(0));
+        assert_eq!(cancel(&mut checker, 1, 1, 4), Err("the order is cancelled already"));
+        checker.on_session();
+        assert_eq!(cancel(&mut checker, 1, 1, 4), Ok(()));
     }
 }

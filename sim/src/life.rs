@@ -13,7 +13,7 @@ use crate::disk::{Disk, SimFile};
 use crate::engine::SimEngine;
 use crate::medium::Medium;
 use crate::random::SeededRandom;
-use crate::traffic::{Traffic, TrafficMix};
+use crate::traffic::{ACCOUNTS, INSTRUMENT, Traffic, TrafficMix};
 use crate::violation::{Checked, Violation, violated};
 use std::sync::{Arc, Mutex, PoisonError};
 use stele_bus::{
@@ -21,9 +21,10 @@ use stele_bus::{
     Publisher, Refusal, RingOptions, RingParts, SealMark, Sequencer, Watermark, Watermarks, template,
 };
 use stele_journal::{FlushMethod, Journal, OpenedJournal};
-use stele_risk::{Risk, RiskLimits};
+use stele_risk::{Risk, RiskCapacity, RiskLimits, SequencedEvent};
 use stele_venue::{OrderGateway, Venue, VenueBusy};
-use stele_wire::{Identity, Nanos, Position};
+use stele_wire::messages::{AccountDefinition, InstrumentDefinition};
+use stele_wire::{Identity, Nanos, Position, Sequence};
 
 /// The settings of a life.
 #[derive(Clone, Copy, Debug)]
@@ -152,6 +153,30 @@ pub struct Life {
     statistics: LifeStatistics,
 }
 
+/// Risk checks that know the accounts and the instrument of the traffic, as from events of an earlier epoch.
+fn risk() -> Risk {
+    // Small tables, because a campaign has thousands of lives.
+    let capacity = RiskCapacity {
+        instruments: 256,
+        accounts: 256,
+        holdings: 256,
+        strategy_holdings: 256,
+        open_orders: 8 << 10,
+        strategy_open_orders: 8 << 10,
+        account_open_orders: 8 << 10,
+        ..RiskCapacity::default()
+    };
+    let quantity = Some(stele_wire::Quantity(45));
+    let mut risk = Risk::new(RiskLimits { order_quantity_max: quantity, capacity, ..RiskLimits::default() });
+    for account in 1..=ACCOUNTS {
+        let account = AccountDefinition { account: account.into(), ..AccountDefinition::NULL };
+        risk.on_sequenced(&SequencedEvent::of(&account, Sequence(1), Nanos(1)));
+    }
+    let instrument = InstrumentDefinition { instrument: INSTRUMENT.into(), ..InstrumentDefinition::NULL };
+    risk.on_sequenced(&SequencedEvent::of(&instrument, Sequence(1), Nanos(1)));
+    risk
+}
+
 impl Life {
     /// Begins a life on the opened trail.
     ///
@@ -169,10 +194,7 @@ impl Life {
         let options = RingOptions { capacity: RING_LENGTH, huge_pages: false };
         let parts = LogRing::create(&options, start.position).expect("memory for a ring");
         let RingParts { ring, writer, journal, seal } = parts;
-        let limits =
-            RiskLimits { order_quantity_max: Some(stele_wire::Quantity(45)), ..RiskLimits::default() };
-        let mut sequencer =
-            Sequencer::new(&start, writer, clock.clone(), Risk::new(limits)).expect("lengths fit");
+        let mut sequencer = Sequencer::new(&start, writer, clock.clone(), risk()).expect("lengths fit");
         let publishers = (0..PUBLISHERS)
             .map(|index| {
                 let words = if index == 0 { PUBLISHER_WORDS_LARGE } else { PUBLISHER_WORDS_SMALL };

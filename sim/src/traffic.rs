@@ -6,8 +6,9 @@ use stele_bus::template;
 use stele_risk::OrderTerms;
 use stele_wire::Nanos;
 use stele_wire::messages::{
-    CancelOrder, CancelReleased, CancelScope, CreditAllotment, KillSwitch, NewOrder, OrderDropped,
-    OrderReleased, OrderType, PublisherReset, Quote, ReplaceOrder, RiskLimit, SchemaText, Side, SwitchState,
+    CancelOrder, CancelReleased, CancelScope, CreditAllotment, KillSwitch, LimitProposed, NewOrder,
+    OperatorCancel, OrderDropped, OrderReleased, OrderType, PublisherReset, Quote, ReplaceOrder, RiskLimit,
+    SchemaText, Side, SwitchState,
 };
 use zerocopy::IntoBytes;
 
@@ -36,6 +37,11 @@ pub struct TrafficMix {
     pub weights: [u32; 5],
 }
 
+/// The accounts that are defined: 1, 2, 3.
+pub(crate) const ACCOUNTS: u32 = 3;
+/// The instrument of all orders.
+pub(crate) const INSTRUMENT: u32 = 1;
+
 /// Generates submissions.
 #[derive(Clone, Debug)]
 pub struct Traffic {
@@ -54,6 +60,8 @@ static ANYTHING: LazyLock<Vec<u16>> = LazyLock::new(|| {
         RiskLimit::TEMPLATE_ID,
         CreditAllotment::TEMPLATE_ID,
         PublisherReset::TEMPLATE_ID,
+        LimitProposed::TEMPLATE_ID,
+        OperatorCancel::TEMPLATE_ID,
     ];
     let is_submitted = |id: &u16| template(*id).is_some_and(|known| !known.group.is_empty());
     let others = |id: &u16| is_submitted(id) && !typed.contains(id) && !apart.contains(id);
@@ -92,7 +100,8 @@ impl Traffic {
 
     fn order(&mut self) -> (u16, Vec<u8>) {
         let client_order_id = self.number();
-        let account = self.random.below(4) as u32;
+        // Now and then an account that is not defined.
+        let account = self.random.below(5) as u32;
         let quantity = self.random.between(0, 50);
         let limit_price = self.random.between(1, 1_000_000) as i64;
         let side = self.random.pick(&[Side::BUY, Side::SELL]);
@@ -103,7 +112,9 @@ impl Traffic {
             0 => {
                 let order = ReplaceOrder {
                     client_order_id: client_order_id.into(),
+                    replaced_order_id: self.random.between(1, client_order_id).into(),
                     account: account.into(),
+                    instrument: INSTRUMENT.into(),
                     quantity: quantity.into(),
                     limit_price: limit_price.into(),
                     release_watermark: release,
@@ -116,6 +127,7 @@ impl Traffic {
                 let quote = Quote {
                     client_order_id: client_order_id.into(),
                     account: account.into(),
+                    instrument: INSTRUMENT.into(),
                     bid_quantity: quantity.into(),
                     ask_quantity: quantity.into(),
                     bid_price: limit_price.into(),
@@ -129,6 +141,7 @@ impl Traffic {
                 let order = NewOrder {
                     client_order_id: client_order_id.into(),
                     account: account.into(),
+                    instrument: INSTRUMENT.into(),
                     quantity: quantity.into(),
                     limit_price: limit_price.into(),
                     order_type: OrderType::LIMIT,

@@ -7,8 +7,8 @@ use crate::book::IdIndex;
 /// stands for the whole market and has no value.
 #[derive(Clone, Debug)]
 pub struct ByInstrument<T> {
-    /// The slot of each id below [`DENSE_MAX`], as far as they are used; [`NONE`] for none. Feeds number their
-    /// instruments from 1, so that this small array finds nearly all of them.
+    /// The slot of each id below [`DENSE_MAX`], as far as they are used; [`NONE`] for none. Feeds number
+    /// their instruments from 1, so that this small array finds nearly all of them.
     dense: Vec<u32>,
     /// The slots of the other ids.
     index: IdIndex,

@@ -403,6 +403,7 @@ impl<V: Venue, C: Clock> Agent for OrderGateway<V, C> {
 
     /// Ends in order when the end of the bus was requested. Otherwise the run failed, and everything is
     /// cancelled at the venue.
+    #[allow(clippy::disallowed_methods, reason = "the run has failed, and a venue needs time to answer")]
     fn on_stop(&mut self) -> Result<(), AgentError> {
         self.publisher.finish();
         let failed = (!self.consumer.ring().is_stopping()).then_some(EndReason::AGENT_FAILED);

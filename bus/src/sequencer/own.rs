@@ -1,6 +1,6 @@
 //! The sequencer's own events: refusals, cancels that follow from kill switches and operators' requests,
-//! timers that fire, and changes of its clock. They are off the hot path, bounded in each duty cycle, and in the class that is
-//! refused last.
+//! timers that fire, and changes of its clock. They are off the hot path, bounded in each duty cycle, and in
+//! the class that is refused last.
 
 use super::desk::{Desk, OWN_FRAME_LENGTH_MAX, Origin, REFUSED_HEAD, Verdict, gather};
 use crate::bounds::{CLOCK_CHECK_INTERVAL, OWN_EVENTS_PER_CYCLE_MAX};

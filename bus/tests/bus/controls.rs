@@ -4,7 +4,10 @@ use crate::rig::{Rig, START, order, order_body};
 use stele_bus::{Grants, Publisher};
 use stele_risk::RiskLimits;
 use stele_wire::codec::Message;
-use stele_wire::messages::{CancelScope, Check, Decision, NewOrder, OrderRejected, RiskDecision, RiskLimit};
+use stele_wire::messages::{
+    CancelOrder, CancelScope, Check, Decision, NewOrder, OperatorCancel, OrderRejected, RiskDecision,
+    RiskLimit,
+};
 use stele_wire::{Frame, Nanos};
 
 fn offer<M: Message>(publisher: &mut Publisher, message: &M) {
@@ -73,4 +76,46 @@ fn an_order_is_checked_at_the_time_of_its_event() {
     let rejected = found::<OrderRejected>(&rig);
     let [(rejected, time)] = &rejected[..] else { panic!("{rejected:?}") };
     assert_eq!((rejected.limit.get(), rejected.value.get(), time.0 - START.0), (1_000, 999, 999));
+}
+
+/// One such order made the trail fail its verification for ever.
+#[test]
+fn an_order_of_an_undefined_account_is_refused_before_it_is_sequenced() {
+    let mut rig = Rig::new();
+    let mut desk = rig.sequencer.publisher(1, "desk", 4096, Grants::all());
+    for account in [0, 98] {
+        let undefined = NewOrder { account: account.into(), ..order(1, 5) };
+        desk.offer(NewOrder::TEMPLATE_ID, &order_body(&undefined), START).unwrap();
+    }
+    rig.settle();
+    rig.close_batch();
+    rig.flush();
+    assert!(found::<NewOrder>(&rig).is_empty());
+    let rejected = found::<OrderRejected>(&rig);
+    let seen = rejected.iter().map(|(rejected, _)| (rejected.check, rejected.value.get()));
+    assert_eq!(seen.collect::<Vec<_>>(), [(Check::UNKNOWN_ACCOUNT, 0), (Check::UNKNOWN_ACCOUNT, 98)]);
+}
+
+#[test]
+fn an_operators_cancel_is_followed_by_the_cancel_of_its_order() {
+    let mut rig = Rig::new();
+    let mut desk = rig.sequencer.publisher(1, "desk", 4096, Grants::all());
+    desk.offer(NewOrder::TEMPLATE_ID, &order_body(&order(7, 5)), START).unwrap();
+    rig.settle();
+    let sequence = rig.sequencer.next_sequence().0 - 1;
+    for order_sequence in [sequence, sequence + 100] {
+        let request = OperatorCancel { order_sequence: order_sequence.into(), ..OperatorCancel::NULL };
+        offer(&mut desk, &request);
+    }
+    rig.settle();
+    rig.close_batch();
+    rig.flush();
+    let requests = rig.verified_trail();
+    let requests = requests.iter().filter(|(_, frame)| frame.message::<OperatorCancel>().is_some());
+    let causes: Vec<u64> = requests.map(|(_, frame)| frame.sequence().0).collect();
+    let cancels = found::<CancelOrder>(&rig);
+    let cancelled = cancels.iter().map(|(cancel, _)| (cancel.cancelled_order_id.get(), cancel.cause.get()));
+    assert_eq!(cancelled.collect::<Vec<_>>(), causes.iter().map(|cause| (7, *cause)).collect::<Vec<_>>());
+    assert_eq!(causes.len(), 1);
+    assert_eq!(found::<RiskDecision>(&rig)[0].0.check, Check::UNKNOWN_ORDER, "no such order is open");
 }

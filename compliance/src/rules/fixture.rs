@@ -8,19 +8,22 @@ use stele_wire::bounds::{FRAME_VERSION, PADDING_LENGTH_MIN};
 use stele_wire::codec::Message;
 use stele_wire::frame::{FrameHeader, Identity, frame_length, write_padding};
 use stele_wire::messages::{
-    AccountDefinition, EndReason, InstrumentDefinition, NewOrder, OrderAccepted, OrderReleased, Originator,
-    PublisherProgress, ReleaseWatermark, SCHEMA_ID, SCHEMA_VERSION, SchemaText, SessionEnd, SessionStart,
-    SourceDefinition, StrategyDefinition,
+    AccountDefinition, CancelOrder, EndReason, InstrumentDefinition, NewOrder, OrderAccepted, OrderFilled,
+    OrderReleased, OrderStatus, OrderType, Originator, PublisherProgress, ReleaseWatermark, SCHEMA_ID,
+    SCHEMA_VERSION, SchemaText, SessionEnd, SessionStart, Side, SourceDefinition, StrategyDefinition,
 };
-use stele_wire::units::{Epoch, Nanos, Position, Sequence, ShardId, TrailId};
+use stele_wire::units::{Epoch, Nanos, Position, Price, Sequence, ShardId, TrailId};
 use stele_wire::{Frame, SCHEMA_TEXT, Seed};
 use zerocopy::IntoBytes;
-use zerocopy::little_endian::{U16, U32, U64};
+use zerocopy::little_endian::{I64, U16, U32, U64};
 
 pub(super) type Verdict = Result<u64, Box<RuleViolation>>;
 
 pub(super) const INSTRUMENT: u32 = 7;
 pub(super) const ACCOUNT: u32 = 3;
+/// Quantity and limit price of the orders.
+pub(super) const QUANTITY: u64 = 10;
+pub(super) const LIMIT: i64 = 100 * Price::SCALE;
 
 /// The broken rule and the sequence that breaks it.
 pub(super) fn broken(verdict: Verdict) -> (Rule, u64) {
@@ -114,7 +117,7 @@ impl Trail {
         last
     }
 
-    fn define(&mut self) -> Verdict {
+    pub(super) fn define(&mut self) -> Verdict {
         let mut buffer = [0; 1_024];
         let source = SourceDefinition { source: U16::new(1), ..SourceDefinition::NULL };
         let body = source.encode(&mut buffer, b"").unwrap().to_vec();
@@ -122,6 +125,8 @@ impl Trail {
         let instrument = InstrumentDefinition {
             instrument: U32::new(INSTRUMENT),
             source: U16::new(1),
+            multiplier: I64::new(Price::SCALE),
+            quantity_exponent: 0,
             ..InstrumentDefinition::NULL
         };
         let body = instrument.encode(&mut buffer, []).unwrap().to_vec();
@@ -142,6 +147,11 @@ impl Trail {
             account: U32::new(ACCOUNT),
             strategy: U16::new(1),
             cause: U64::new(self.sequence),
+            client_order_id: U64::new(1_000 + self.sequence),
+            side: Side::BUY,
+            order_type: OrderType::LIMIT,
+            quantity: U64::new(QUANTITY),
+            limit_price: I64::new(LIMIT),
             ..NewOrder::NULL
         }
     }
@@ -156,6 +166,42 @@ impl Trail {
     pub(super) fn submit(&mut self) -> u64 {
         let order = self.order();
         self.push_order(&order).unwrap()
+    }
+
+    /// A cancel of the order with this sequence, which [`Trail::submit`] made.
+    pub(super) fn cancel(&self, order: u64) -> CancelOrder {
+        CancelOrder {
+            instrument: U32::new(INSTRUMENT),
+            account: U32::new(ACCOUNT),
+            strategy: U16::new(1),
+            cause: U64::new(self.sequence),
+            client_order_id: U64::new(1_000 + self.sequence),
+            cancelled_order_id: U64::new(1_000 + order - 1),
+            side: Side::BUY,
+            ..CancelOrder::NULL
+        }
+    }
+
+    /// An execution of `quantity` of an order that [`Trail::submit`] made, after `before` was executed.
+    pub(super) fn filled(&self, order: u64, before: u64, quantity: u64) -> OrderFilled {
+        let (cumulative, leaves) = (before + quantity, QUANTITY.saturating_sub(before + quantity));
+        OrderFilled {
+            instrument: U32::new(INSTRUMENT),
+            source: U16::new(1),
+            side: Side::BUY,
+            account: U32::new(ACCOUNT),
+            strategy: U16::new(1),
+            order_sequence: U64::new(order),
+            client_order_id: U64::new(1_000 + order - 1),
+            execution_id: U64::new(self.sequence),
+            originator: Originator::MARKET,
+            last_quantity: U64::new(quantity),
+            last_price: I64::new(LIMIT),
+            cumulative_quantity: U64::new(cumulative),
+            leaves_quantity: U64::new(leaves),
+            status: if leaves == 0 { OrderStatus::DONE } else { OrderStatus::ACTIVE },
+            ..OrderFilled::NULL
+        }
     }
 
     /// The release by gateway 4 of `count` orders up to `through`, with the log durable up to here.

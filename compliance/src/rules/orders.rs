@@ -1,6 +1,7 @@
 //! The orders, replacements, cancels and quotes on the log, and which of them left the host.
 
 use super::Site;
+use stele_bus::{MessageClass, template};
 use stele_wire::{Position, Sequence};
 
 /// What a release proves about an order of this epoch.
@@ -12,6 +13,8 @@ pub(super) enum Left {
     Durable,
     /// It left after an earlier watermark had passed it.
     Earlier,
+    /// It never leaves.
+    Dropped,
 }
 
 /// An order of this epoch.
@@ -19,6 +22,10 @@ pub(super) enum Left {
 pub(super) struct Order {
     pub(super) end: Position,
     pub(super) left: Left,
+    /// A cancel, and not an order, a replacement or a quote.
+    pub(super) is_cancel: bool,
+    /// A cancel that left before orders that precede it.
+    pub(super) is_early: bool,
 }
 
 /// Orders in log order: the sequences of all, and more about those of this epoch.
@@ -36,7 +43,13 @@ impl Orders {
 
     pub(super) fn on_request(&mut self, site: &Site<'_>) {
         self.sequences.push(site.sequence().0);
-        self.of_epoch.push(Order { end: site.end(), left: Left::Unknown });
+        let class = template(site.frame.template_id()).map(|template| template.class);
+        self.of_epoch.push(Order {
+            end: site.end(),
+            left: Left::Unknown,
+            is_cancel: class == Some(MessageClass::OrderCancel),
+            is_early: false,
+        });
     }
 
     /// Whether this event is an order.
@@ -49,6 +62,13 @@ impl Orders {
         let start = self.sequences.len() - self.of_epoch.len();
         let at = self.sequences[start..].binary_search(&sequence.0).ok()?;
         Some(&self.of_epoch[at])
+    }
+
+    /// As [`Orders::of_epoch`], to change it.
+    pub(super) fn of_epoch_mut(&mut self, sequence: Sequence) -> Option<&mut Order> {
+        let start = self.sequences.len() - self.of_epoch.len();
+        let at = self.sequences[start..].binary_search(&sequence.0).ok()?;
+        Some(&mut self.of_epoch[at])
     }
 
     /// This epoch's orders after `after`, up to and including `through`.

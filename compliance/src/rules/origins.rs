@@ -4,7 +4,7 @@ use super::{CheckCounts, Rule, Verdict, breach};
 use std::collections::BTreeMap;
 use stele_risk::OrderTerms;
 use stele_wire::Frame;
-use stele_wire::messages::{PublisherProgress, PublisherReset};
+use stele_wire::messages::PublisherProgress;
 
 #[derive(Debug, Default)]
 pub(super) struct Origins {
@@ -17,6 +17,12 @@ impl Origins {
     pub(super) fn on_epoch(&mut self) {
         self.reached.clear();
         self.orders.clear();
+    }
+
+    /// A person reset the numbering of a publisher, which continues after `number`.
+    pub(super) fn on_reset(&mut self, publisher: u16, number: u64) {
+        self.reached.insert(publisher, number);
+        self.orders.insert(publisher, number);
     }
 
     /// Messages that reduce risk are numbered too, but trails of earlier program versions may repeat those
@@ -34,19 +40,6 @@ impl Origins {
             return breach(Rule::OriginNumbering, expected, format!("number {number} again"));
         }
         *last = number;
-        Ok(())
-    }
-
-    /// A person set the number after which a publisher continues.
-    pub(super) fn on_reset(&mut self, frame: &Frame<'_>, counts: &mut CheckCounts) -> Verdict {
-        counts.add(Rule::OriginNumbering);
-        let Some(reset) = frame.message::<PublisherReset>() else {
-            let expected = "a PublisherReset that decodes";
-            return breach(Rule::OriginNumbering, expected, "one that does not decode");
-        };
-        let (publisher, number) = (reset.publisher.get(), reset.new_number.get());
-        self.reached.insert(publisher, number);
-        self.orders.insert(publisher, number);
         Ok(())
     }
 

@@ -5,9 +5,10 @@ use stele_wire::Frame;
 use stele_wire::codec::Message;
 use stele_wire::layout;
 use stele_wire::messages::{
-    self, AccessRecorded, CancelRejected, CreditAllotment, OrderRejected, OrderReleased, PublisherGrant,
-    PublisherProgress, PublisherReset, RefusedOrder, ReplaceRejected, RetentionAct, RouteRejected, SCHEMA,
-    SchemaText, SessionEnd, SessionStart,
+    self, AccessRecorded, CancelRejected, CancelReleased, CreditAllotment, EmergencyCancel, KillSwitch,
+    LimitProposed, OperatorCancel, OrderDropped, OrderRejected, OrderReleased, PublisherGrant,
+    PublisherProgress, PublisherReset, RefusedOrder, ReplaceRejected, RetentionAct, RiskLimit, RouteRejected,
+    SCHEMA, SchemaText, SessionEnd, SessionStart, TimerSet,
 };
 
 /// The role of a message in the rules.
@@ -19,13 +20,20 @@ pub(super) enum Role {
     SessionEnd,
     SchemaText,
     Progress,
-    Grant,
-    Reset,
     Refused,
     Allotment,
     Request,
     Report,
     Released,
+    CancelReleased,
+    Dropped,
+    Limit,
+    Switch,
+    Proposal,
+    Grant,
+    Reset,
+    OperatorCancel,
+    Emergency,
     Retention,
     Other,
 }
@@ -53,6 +61,13 @@ pub(super) struct Plan {
     pub(super) role: Role,
     pub(super) block_length: u16,
     pub(super) is_control: bool,
+    /// A rule takes it that most messages, such as market data, are not subject to.
+    pub(super) is_trading: bool,
+    /// It changes the state of the pre-trade checks, or that of the timers.
+    pub(super) is_followed: bool,
+    pub(super) is_timer: bool,
+    /// It states the publisher that submitted it.
+    pub(super) names_publisher: bool,
     /// The ids it names may be the submitter's mistake.
     pub(super) is_claim: bool,
     /// A refusal, which may have been made before the order left the host.
@@ -116,11 +131,18 @@ fn plan(message: &layout::MessageLayout) -> Plan {
         RouteRejected::TEMPLATE_ID,
     ]
     .contains(&id);
+    let is_release = matches!(role, Role::Released | Role::CancelReleased | Role::Dropped);
+    let (is_timer, names_publisher) =
+        (super::timers::is_followed(id), is_release || role == Role::Request || id == TimerSet::TEMPLATE_ID);
     Plan {
         id,
         role,
         block_length: message.block.length,
         is_control,
+        is_trading: is_timer || names_publisher || role != Role::Other,
+        is_followed: stele_risk::affects_risk(id),
+        is_timer,
+        names_publisher,
         is_claim: role == Role::Request || is_refusal,
         is_refusal,
         is_whole: whole(id),
@@ -137,11 +159,18 @@ fn role(id: u16) -> Role {
         SessionEnd::TEMPLATE_ID => Role::SessionEnd,
         SchemaText::TEMPLATE_ID => Role::SchemaText,
         PublisherProgress::TEMPLATE_ID => Role::Progress,
-        PublisherGrant::TEMPLATE_ID => Role::Grant,
-        PublisherReset::TEMPLATE_ID => Role::Reset,
         RefusedOrder::TEMPLATE_ID => Role::Refused,
         CreditAllotment::TEMPLATE_ID => Role::Allotment,
         OrderReleased::TEMPLATE_ID => Role::Released,
+        CancelReleased::TEMPLATE_ID => Role::CancelReleased,
+        OrderDropped::TEMPLATE_ID => Role::Dropped,
+        RiskLimit::TEMPLATE_ID => Role::Limit,
+        KillSwitch::TEMPLATE_ID => Role::Switch,
+        LimitProposed::TEMPLATE_ID => Role::Proposal,
+        PublisherGrant::TEMPLATE_ID => Role::Grant,
+        PublisherReset::TEMPLATE_ID => Role::Reset,
+        OperatorCancel::TEMPLATE_ID => Role::OperatorCancel,
+        EmergencyCancel::TEMPLATE_ID => Role::Emergency,
         RetentionAct::TEMPLATE_ID => Role::Retention,
         _ => match template(id).map(|template| template.class) {
             Some(MessageClass::NewOrder | MessageClass::OrderCancel) => Role::Request,

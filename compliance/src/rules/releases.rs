@@ -1,9 +1,18 @@
 //! Releases: orders left after their watermark had passed, and no answer came earlier.
+//!
+//! | module | rule |
+//! |---|---|
+//! | this one | `release-order`, `release-watermark`, `report-after-release`, `durable-recorded` |
+//! | `early` | `cancel-left`: cancels that left before earlier orders |
+//! | `dropped` | `dropped-stays`: orders and cancels that never leave |
+
+mod dropped;
+mod early;
 
 use super::orders::{Left, Orders};
 use super::plan::Plan;
 use super::{CheckCounts, Rule, Site, Verdict, breach, field};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use stele_wire::messages::{OrderReleased, Originator, ReleaseWatermark};
 use stele_wire::{Position, Sequence};
 
@@ -29,9 +38,10 @@ pub(super) struct Releases {
     gateways: BTreeMap<u16, Gateway>,
     /// The last event of the previous epoch.
     previous: Sequence,
-    /// The last order that a release of this epoch covers, and the last one that was answered.
+    /// The last order that a release of this epoch covers.
     through: Sequence,
-    answered: Sequence,
+    /// The orders of this epoch that were answered and that no release covers yet.
+    unreleased: BTreeSet<Sequence>,
     /// The highest watermark of a release of kind durable or later.
     claimed: Position,
     recorded: Option<Position>,
@@ -46,7 +56,8 @@ impl Releases {
         self.may_be_begun = may_be_begun;
         self.gateways.clear();
         self.answers.clear();
-        (self.previous, self.through, self.answered, self.claimed) = (last, last, last, Position(0));
+        self.unreleased.clear();
+        (self.previous, self.through, self.claimed) = (last, last, Position(0));
     }
 
     pub(super) fn durable(&self) -> Option<Position> {
@@ -101,11 +112,14 @@ impl Releases {
             return breach(Rule::ReleaseOrder, expected, format!("throughSequence {through}"));
         }
         let covered = orders.between(before.through, through);
+        let left = covered.iter().filter(|order| order.left != Left::Dropped).count();
+        let early = covered.iter().filter(|order| order.is_early).count();
         let count = released.count.get() as usize;
-        self.before_the_trail += u64::from(is_partial && count > covered.len());
-        if count == 0 || (count > covered.len() && !is_partial) {
-            let expected =
-                format!("1 to {} orders, as many as there are since {}", covered.len(), before.through);
+        self.before_the_trail += u64::from(is_partial && count > left);
+        // Cancels that left early are covered again; the gateway may count them or not.
+        let least = usize::from(left > early);
+        if count < least || (count > left && !is_partial) {
+            let expected = format!("{least} to {left} orders, as many as there are since {}", before.through);
             return breach(Rule::ReleaseOrder, expected, format!("count {count}"));
         }
         counts.add(Rule::ReleaseWatermark);
@@ -115,14 +129,15 @@ impl Releases {
             let expected = format!("a watermark from {least} to {}", site.position);
             return breach(Rule::ReleaseWatermark, expected, watermark.to_string());
         }
-        let is_durable = [ReleaseWatermark::DURABLE, ReleaseWatermark::REPLICATED, ReleaseWatermark::SEALED]
-            .contains(&released.kind);
-        if count == covered.len() && !is_partial {
-            let left = if is_durable { Left::Durable } else { Left::Earlier };
-            covered.iter_mut().for_each(|order| order.left = left);
+        let is_durable = is_durable(released.kind);
+        if (count == left || count + early == left) && !is_partial {
+            let state = if is_durable { Left::Durable } else { Left::Earlier };
+            let waiting = covered.iter_mut().filter(|order| order.left == Left::Unknown);
+            waiting.for_each(|order| order.left = state);
         }
         self.gateways.insert(number, Gateway { through, watermark });
         self.through = self.through.max(through);
+        self.unreleased = self.unreleased.split_off(&self.through.next());
         if is_durable {
             self.claimed = self.claimed.max(watermark);
         }
@@ -159,6 +174,9 @@ impl Releases {
         let originator =
             plan.originator.and_then(|offset| field::<1>(block, offset)).map_or(0, |[byte]| byte);
         let is_ours = plan.is_refusal && Originator(originator) == Originator::MEMBER;
+        if dropped::is_end_of_dropped(plan, block, site, orders)? {
+            return Ok(());
+        }
         for &offset in &plan.answers {
             let order = Sequence(field(block, offset).map_or(0, u64::from_le_bytes));
             if order == Sequence(0) {
@@ -180,9 +198,12 @@ impl Releases {
             if is_ours {
                 continue;
             }
-            let Some(end) = orders.of_epoch(order).map(|order| order.end) else { continue };
+            let Some(state) = orders.of_epoch(order) else { continue };
+            let end = state.end;
             counts.add(Rule::ReportAfterRelease);
-            self.answered = self.answered.max(order);
+            if order > self.through && !state.is_early {
+                self.unreleased.insert(order);
+            }
             if self.recorded.is_none_or(|recorded| end > recorded) {
                 self.answers.push(Answer { order, end, report: site.sequence(), recorded: None });
             }
@@ -193,8 +214,8 @@ impl Releases {
     /// The epoch ended in order: every order that left has been released on the log.
     pub(super) fn on_session_end(&mut self, counts: &mut CheckCounts) -> Verdict {
         counts.add(Rule::ReportAfterRelease);
-        if self.answered > self.through {
-            let expected = format!("a release of order {}, which was answered", self.answered);
+        if let Some(answered) = self.unreleased.last() {
+            let expected = format!("a release of order {answered}, which was answered");
             let found = match self.through > self.previous {
                 true => format!("the session's end, and releases through {} only", self.through),
                 false => "the session's end, and no release".to_owned(),
@@ -203,6 +224,11 @@ impl Releases {
         }
         Ok(())
     }
+}
+
+/// Whether what left waited for the durable watermark or a later one.
+fn is_durable(kind: ReleaseWatermark) -> bool {
+    matches!(kind, ReleaseWatermark::DURABLE | ReleaseWatermark::REPLICATED | ReleaseWatermark::SEALED)
 }
 
 impl Answer {

@@ -50,7 +50,7 @@ impl EpochSummary {
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 enum State {
-    /// Only records of publishers' numbering so far.
+    /// Only records of publishers' numbering and grants so far.
     #[default]
     New,
     /// Like `New`, at the beginning of the trail: the epoch may have begun before it.
@@ -174,6 +174,16 @@ impl Sessions {
         epoch.ending = EpochEnding::InOrder(end.reason.to_string());
         self.state = State::Ended;
         Ok(())
+    }
+
+    /// Whether the epoch began before the trail.
+    pub(super) fn is_partial(&self) -> bool {
+        self.is_partial
+    }
+
+    /// The epochs so far; the last event of the last one is not known yet.
+    pub(super) fn epochs(&self) -> &[EpochSummary] {
+        &self.epochs
     }
 
     pub(super) fn summaries(&self, last: Sequence, last_timestamp: Nanos) -> Vec<EpochSummary> {

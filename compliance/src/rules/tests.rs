@@ -1,6 +1,15 @@
+mod acts;
+mod checks;
+mod docs;
+mod grants;
+mod releases;
+mod reports;
+mod whole;
+
 use super::fixture::{ACCOUNT, INSTRUMENT, Trail, Verdict, broken};
 use super::*;
 use stele_journal::format::SegmentHeader;
+use stele_wire::SCHEMA_TEXT;
 use stele_wire::messages::{
     AccessRecorded, CancelRejected, CreditAllotment, NewOrder, OrderCancelled, OrderFilled, OrderRejected,
     Originator, PublisherProgress, RefusedOrder, ReleaseWatermark, SessionEnd, TimerFired, Trade,
@@ -50,13 +59,14 @@ fn own_refusal() -> OrderRejected {
     }
 }
 
-/// A part of 100.
+/// A part of 100, in a unit that is enough for a few orders.
 fn part(account: u32, shard: u32, amount: i64) -> CreditAllotment {
+    const UNIT: i64 = 1_000_000_000_000;
     CreditAllotment {
         account: U32::new(account),
         shard: U32::new(shard),
-        amount: I64::new(amount),
-        firm_limit: I64::new(100),
+        amount: I64::new(amount * UNIT),
+        firm_limit: I64::new(100 * UNIT),
         ..CreditAllotment::NULL
     }
 }
@@ -121,7 +131,7 @@ fn an_order_that_a_publisher_sent_twice_is_found() {
 #[test]
 fn two_sessions_with_orders_that_were_released_and_answered_hold() {
     let mut trail = Trail::begun();
-    trail.push(&part(0, 1, 100)).unwrap();
+    trail.push(&part(0, 2, 100)).unwrap();
     trail.push(&trade(INSTRUMENT, 1)).unwrap();
     refuse(&mut trail, 77).unwrap();
     rejected(&mut trail, OrderRejected { client_order_id: U64::new(77), ..own_refusal() }).unwrap();
@@ -154,9 +164,6 @@ fn two_sessions_with_orders_that_were_released_and_answered_hold() {
     assert_eq!(epochs.iter().map(EpochSummary::events).sum::<u64>(), last);
     assert_eq!((trail.rules.events(), trail.rules.last_sequence()), (last, Sequence(last)));
     trail.rules.on_end(&SegmentHeader { index: 1, ..trail.header }).unwrap();
-    for rule in Rule::ALL {
-        assert!(trail.rules.counts().of(*rule) > 0, "{rule} was never asked");
-    }
 }
 
 #[test]
@@ -310,8 +317,9 @@ fn a_reference_to_an_undefined_id_is_found() {
 }
 
 #[test]
-fn an_order_for_an_undefined_instrument_is_counted_and_not_an_error() {
+fn an_order_of_version_1_for_an_undefined_instrument_is_counted_and_not_an_error() {
     let mut trail = Trail::begun();
+    trail.schema.1 = 1;
     let order = NewOrder { instrument: U32::new(99), account: U32::new(98), ..trail.order() };
     trail.push_order(&order).unwrap();
     assert_eq!(trail.rules.undefined_in_orders(), 2);

@@ -2,6 +2,7 @@
 
 mod export;
 mod live;
+mod random;
 mod rig;
 mod rotation;
 mod seal;

@@ -21,7 +21,7 @@ use stele_wire::messages::{
     Side, SourceDefinition, StrategyDefinition, Trade,
 };
 use stele_wire::units::{Epoch, Nanos, Sequence};
-use stele_wire::{Frame, Identity, Position, Quantity};
+use stele_wire::{Frame, Identity, Position, Price, Quantity};
 use zerocopy::little_endian::{I64, U16, U32, U64};
 
 /// Answers every order as soon as its publisher accepts the answer.
@@ -70,6 +70,8 @@ pub(crate) struct Rig {
     ring: LogRing,
     first: u64,
     epoch: u32,
+    /// The client order id of the last order.
+    last_order_id: u64,
 }
 
 impl Rig {
@@ -94,7 +96,18 @@ impl Rig {
             OrderGateway::new("gateway", consumer, releases, Watermark::Durable, venue, clock.clone());
         let (journal, _) = opened.attach(parts.journal).unwrap();
         let (first, epoch) = (start.next_sequence.0, start.identity.epoch.0);
-        Self { clock, sequencer, control, feed, gateway, journal, ring: parts.ring, first, epoch }
+        Self {
+            clock,
+            sequencer,
+            control,
+            feed,
+            gateway,
+            journal,
+            ring: parts.ring,
+            first,
+            epoch,
+            last_order_id: first,
+        }
     }
 
     /// A session with its schema and definitions.
@@ -126,7 +139,12 @@ impl Rig {
         });
         control.begin(&session).unwrap();
         let mut buffer = [0; 1_024];
-        let instrument = InstrumentDefinition { instrument: U32::new(1), ..InstrumentDefinition::NULL };
+        let instrument = InstrumentDefinition {
+            instrument: U32::new(1),
+            multiplier: I64::new(Price::SCALE),
+            quantity_exponent: 0,
+            ..InstrumentDefinition::NULL
+        };
         rig.say::<InstrumentDefinition>(instrument.encode(&mut buffer, []).unwrap());
         let strategy = StrategyDefinition { strategy: U16::new(1), ..StrategyDefinition::NULL };
         rig.say::<StrategyDefinition>(strategy.encode(&mut buffer, b"").unwrap());
@@ -174,6 +192,7 @@ impl Rig {
     }
 
     fn order(&mut self, quantity: Quantity) {
+        self.last_order_id += 1;
         let order = NewOrder {
             instrument: U32::new(1),
             account: U32::new(1),
@@ -183,6 +202,7 @@ impl Rig {
             quantity: U64::new(quantity.0),
             limit_price: I64::new(1),
             cause: U64::new(self.sequencer.next_sequence().0 - 1),
+            client_order_id: U64::new(self.last_order_id),
             ..NewOrder::NULL
         };
         let mut buffer = [0; 512];

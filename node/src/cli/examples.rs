@@ -214,8 +214,8 @@ pub(super) const EXAMPLES: &[(&str, &[Example])] = &[
     (
         "limit approve",
         &[example(
-            "stele limit approve PROPOSAL --by 7 --trail trail",
-            "Approve a limit as another person; PROPOSAL is the number that `limit propose` printed.",
+            "stele limit approve 184467 --by 7",
+            "Approve the limit that event 184467 proposes, as another person and another user.",
         )],
     ),
     (

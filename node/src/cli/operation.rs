@@ -65,6 +65,8 @@ pub(crate) struct LimitArgs {
 #[derive(Subcommand, Debug)]
 pub(crate) enum LimitCommand {
     /// Set or remove a limit, from the next order on
+    ///
+    /// On a bus whose configuration has [[person]], this proposes the limit.
     Set(LimitSetArgs),
     /// Propose a limit, which is in force when another person approves it
     Propose(LimitProposeArgs),

@@ -4,7 +4,6 @@ use super::flags::OutputArgs;
 use super::operation::{ChangeArgs, ScopeArgs};
 use crate::moment::Moment;
 use clap::{Args, Subcommand};
-use std::path::PathBuf;
 
 #[derive(Args, Debug)]
 pub(crate) struct StrategyArgs {
@@ -84,18 +83,15 @@ pub(crate) struct OrderCancelArgs {
     pub(crate) output: OutputArgs,
 }
 
-/// The log that a proposal is on.
+/// The bus that a proposal is on. Only a running bus verifies who proposes and who approves.
 #[derive(Args, Debug)]
 pub(crate) struct ProposalLogArgs {
     /// Name of the running bus, if there are several
-    #[arg(long, value_name = "NAME", conflicts_with = "trail")]
+    #[arg(long, value_name = "NAME")]
     pub(crate) bus: Option<String>,
     /// Shard of the bus; a proposal without it is made on all of them
-    #[arg(long, value_name = "NUMBER", conflicts_with = "trail")]
+    #[arg(long, value_name = "NUMBER")]
     pub(crate) shard: Option<u32>,
-    /// Use a stopped trail instead of a running bus; takes effect in the next run
-    #[arg(long, value_name = "DIR")]
-    pub(crate) trail: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) output: OutputArgs,
 }
@@ -108,9 +104,10 @@ pub(crate) struct LimitProposeArgs {
     pub(crate) limit: String,
     #[command(flatten)]
     pub(crate) scope: ScopeArgs,
-    /// Until when it can be approved: 2026-11-21, 2026-11-21T09:30:00Z, or a span from now, such as +8h
-    #[arg(long, value_name = "TIME", default_value = "+1d")]
-    pub(crate) expires: Moment,
+    /// Until when it can be approved: 2026-11-21, 2026-11-21T09:30:00Z, or a span from now, such as +8h;
+    /// without it, for a day
+    #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
+    pub(crate) expires: Option<Moment>,
     /// Who proposes it, by party number
     #[arg(long, value_name = "ID")]
     pub(crate) by: u32,
@@ -126,7 +123,8 @@ pub(crate) struct LimitApproveArgs {
     /// Number of the proposal: the sequence of its event
     #[arg(value_parser = clap::value_parser!(u64).range(1..))]
     pub(crate) proposal: u64,
-    /// Who approves it, by party number; must be someone other than the one who proposed it
+    /// Who approves it, by party number; must be another person, and another user of the operating system,
+    /// than the one who proposed it
     #[arg(long, value_name = "ID")]
     pub(crate) by: u32,
     #[command(flatten)]

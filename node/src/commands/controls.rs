@@ -13,6 +13,7 @@ use crate::running_bus::{self, BusShard, Made};
 use crate::signals::StopRequest;
 use serde::Serialize;
 use std::collections::BTreeMap;
+use std::path::Path;
 use stele_door::DoorClient;
 use stele_strategies::Registry;
 use stele_wire::Sequence;
@@ -103,13 +104,13 @@ pub(crate) fn kill_switch(args: &KillSwitchArgs) -> Result<(), Failure> {
 /// Sets, removes, proposes or approves a limit.
 pub(crate) fn limit(args: &LimitArgs, strategies: &Registry) -> Result<(), Failure> {
     match &args.command {
-        LimitCommand::Set(args) => set(args),
+        LimitCommand::Set(args) => set(args, strategies),
         LimitCommand::Propose(args) => super::proposals::propose(args, strategies),
         LimitCommand::Approve(args) => super::proposals::approve(args, strategies),
     }
 }
 
-fn set(args: &LimitSetArgs) -> Result<(), Failure> {
+fn set(args: &LimitSetArgs, strategies: &Registry) -> Result<(), Failure> {
     let change = &args.change;
     different_people(change.people.by, change.people.approved_by)?;
     let (scope, id, instrument) = scope(&args.scope, true)?;
@@ -124,6 +125,9 @@ fn set(args: &LimitSetArgs) -> Result<(), Failure> {
         limit,
         ..RiskLimit::NULL
     };
+    if change.trail.is_none() && shards(change)?.0.iter().any(|shard| shard.door.welcome().has_people) {
+        return super::proposals::propose_instead(&block, change, strategies);
+    }
     let change = Change::new(&block, &[])?;
     let entered = enter(&args.change, &change, &block, "stele limit set")?;
     print_entered(&args.change, entered, "set")
@@ -227,8 +231,22 @@ pub(super) fn enter<M: Message>(
     act.continue_numbering(change.numbers.clone());
     let sequence = act.enter(block, |writer| write_texts(&change.texts, writer))?;
     act.end(EndReason::FINISHED, "")?;
+    check_logged(trail, sequence, change)?;
     let entered = vec![Entered { shard: None, sequence: sequence.0 }];
     Ok(Entries { entered, made: Made::on_a_trail() })
+}
+
+/// Checks that the event on the stopped trail is the change, and not the refusal of it.
+fn check_logged(trail: &Path, sequence: Sequence, change: &Change<'_>) -> Result<(), Failure> {
+    let mut reader = super::open_trail(trail)?;
+    reader.seek(sequence).map_err(Failure::not_so)?;
+    let entry = reader.read_next().map_err(Failure::not_so)?;
+    match entry.is_some_and(|entry| entry.frame.template_id() == change.template_id) {
+        true => Ok(()),
+        false => Err(Failure::not_so(format!("the change was refused, by event {sequence}")).help(
+            "`stele dump --type RiskDecision` shows the check; limits have no such scope, or no room for it",
+        )),
+    }
 }
 
 fn enter_live(args: &ChangeArgs, change: &Change<'_>) -> Result<Entries, Failure> {

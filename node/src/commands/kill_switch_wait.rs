@@ -103,8 +103,8 @@ pub(super) fn print(
     }
 }
 
-/// Follows the log of `shard` until nothing works in the scope of the switch, or a signal asks for the end, or
-/// the writer ends.
+/// Follows the log of `shard` until nothing works in the scope of the switch, or a signal asks for the end,
+/// or the writer ends.
 ///
 /// # Errors
 /// [`Failure`]: the log cannot be read.

@@ -1,7 +1,7 @@
 //! `stele limit propose` and `stele limit approve`: a limit that one person proposes is in force when another
 //! one approves it.
 
-use super::controls::{Change, Entries, check, enter, scope, value};
+use super::controls::{Change, Entries, check, enter, scope, shards, value};
 use super::operator::{OperatedLog, logs, on_log, only_log, reason};
 use crate::cli::{ChangeArgs, LimitApproveArgs, LimitProposeArgs, OutputArgs, PeopleArgs};
 use crate::failure::Failure;
@@ -9,9 +9,9 @@ use crate::people::different_people;
 use crate::wall::WallClock;
 use serde::Serialize;
 use stele_strategies::Registry;
-use stele_wire::Sequence;
 use stele_wire::layout::Utc;
 use stele_wire::messages::{LimitProposed, RiskLimit, message_name};
+use stele_wire::{Nanos, Sequence};
 use zerocopy::little_endian::{I64, U16, U32, U64};
 
 #[derive(Serialize)]
@@ -26,17 +26,18 @@ struct ProposalReport {
     entries: Entries,
 }
 
+/// How long a proposal can be approved where nothing else is said, in nanoseconds: a day.
+const EXPIRES_AFTER: u64 = 86_400_000_000_000;
+
 /// Proposes a limit on each chosen log.
 ///
 /// # Errors
 /// [`Failure`]: the limit, its scope or the log does not exist, or the limit is in force already.
 pub(super) fn propose(args: &LimitProposeArgs, strategies: &Registry) -> Result<(), Failure> {
-    different_people(args.by, None)?;
-    let (code, why) = reason(&args.reason)?;
     let (scope, id, instrument) = scope(&args.scope, true)?;
     let (check, limit) = (check(&args.check)?, value(&args.limit)?);
     let now = WallClock::read();
-    let expires = args.expires.from(now)?;
+    let expires = args.expires.map_or(Ok(Nanos(now.0 + EXPIRES_AFTER)), |moment| moment.from(now))?;
     if expires <= now {
         let what = format!("the proposal would have expired at {}", Utc(expires.0));
         return Err(Failure::usage(what).help("give a later time, such as --expires +8h"));
@@ -47,7 +48,7 @@ pub(super) fn propose(args: &LimitProposeArgs, strategies: &Registry) -> Result<
         reason: args.reason.clone(),
         bus: log.bus.clone(),
         shard: log.shard,
-        trail: log.trail.clone(),
+        trail: None,
         output: log.output,
     };
     let asked = RiskLimit {
@@ -58,26 +59,57 @@ pub(super) fn propose(args: &LimitProposeArgs, strategies: &Registry) -> Result<
         limit,
         ..RiskLimit::NULL
     };
+    propose_limit(&asked, &change, expires, strategies)
+}
+
+/// Proposes the limit that `stele limit set` was asked for, on a bus where one person proposes a limit and
+/// another one approves it.
+///
+/// # Errors
+/// [`Failure`]: as [`propose`], or somebody is named as the approver.
+pub(super) fn propose_instead(
+    asked: &RiskLimit,
+    change: &ChangeArgs,
+    strategies: &Registry,
+) -> Result<(), Failure> {
+    if change.people.approved_by.is_some() {
+        let what = "with [[person]] only the person who approves a limit can say so";
+        return Err(Failure::usage(what).help(
+            "leave out --approved-by: the other person approves the proposal with `stele limit approve`",
+        ));
+    }
+    let expires = Nanos(WallClock::read().0 + EXPIRES_AFTER);
+    propose_limit(asked, change, expires, strategies)
+}
+
+fn propose_limit(
+    asked: &RiskLimit,
+    change: &ChangeArgs,
+    expires: Nanos,
+    strategies: &Registry,
+) -> Result<(), Failure> {
+    different_people(change.people.by, None)?;
+    let (code, why) = reason(&change.reason)?;
     let mut entries: Option<Entries> = None;
-    for log in logs(&change)? {
-        let previous = log.controls(strategies)?.limit_in_force(&asked);
-        if previous == limit.get() {
+    for log in logs(change)? {
+        let previous = log.controls(strategies)?.limit_in_force(asked);
+        if previous == asked.limit.get() {
             let what = format!("{}: the limit is in force already", log.name());
             return Err(Failure::not_so(what).help("nothing was proposed there"));
         }
         let block = LimitProposed {
-            limit,
+            limit: asked.limit,
             previous: I64::new(previous),
             scope_id: asked.scope_id,
             instrument: asked.instrument,
-            check,
-            scope,
+            check: asked.check,
+            scope: asked.scope,
             reason: U16::new(code),
-            proposed_by: U32::new(args.by),
+            proposed_by: U32::new(change.people.by),
             expires: U64::new(expires.0),
             ..LimitProposed::NULL
         };
-        let place = on_log(&change, &log);
+        let place = on_log(change, &log);
         let encoded = Change::new(&block, &[why])?;
         let entered = enter(&place, &encoded, &block, "stele limit propose")?;
         match &mut entries {
@@ -86,11 +118,11 @@ pub(super) fn propose(args: &LimitProposeArgs, strategies: &Registry) -> Result<
         }
     }
     let entries = entries.expect("at least one log was chosen");
-    if args.log.output.json {
+    if change.output.json {
         let expires = Some(expires.0);
         return super::print_json(&ProposalReport { expires, proposal: None, entries });
     }
-    let mut page = entries.page("proposed", args.by);
+    let mut page = entries.page("proposed", change.people.by);
     let example = entries.sequence();
     page += &format!(
         "  another person can approve it until {}: stele limit approve {example} --by ID\n",
@@ -109,6 +141,7 @@ pub(super) fn approve(args: &LimitApproveArgs, strategies: &Registry) -> Result<
     let proposal = find(&log, args.proposal)?;
     let proposed_by = proposal.proposed_by.get();
     different_people(proposed_by, Some(args.by))?;
+    different_users(&change, args.proposal, proposal.caller_user.get())?;
     let block = RiskLimit {
         effective: proposal.effective,
         scope_id: proposal.scope_id,
@@ -148,8 +181,19 @@ fn change_of(args: &LimitApproveArgs, proposed_by: u32) -> ChangeArgs {
         reason: String::new(),
         bus: log.bus.clone(),
         shard: log.shard,
-        trail: log.trail.clone(),
+        trail: None,
         output: OutputArgs { json: log.output.json },
+    }
+}
+
+/// Checks that another user of the operating system made the proposal than the one who approves it.
+fn different_users(change: &ChangeArgs, proposal: u64, proposed_by: u32) -> Result<(), Failure> {
+    let (shards, _) = shards(change)?;
+    let is_same = shards.iter().any(|shard| shard.door.welcome().caller.user == proposed_by);
+    match is_same {
+        false => Ok(()),
+        true => Err(Failure::not_so(format!("proposal {proposal} was made by the same user, {proposed_by}"))
+            .help("two different people approve a limit, as two users of the operating system")),
     }
 }
 

@@ -21,6 +21,7 @@ const NOT_RUN: &[(&str, &str)] = &[
         "stele perf",
         "it measures for minutes; the tests of `stele-perf` run its scenarios in their short form",
     ),
+    ("stele limit approve", "it needs two users of the operating system"),
     ("stele order cancel", "the orders of the bus in the test do not rest; the test `operator` runs it"),
     ("stele publisher reset", "no other process publishes to the bus in the test; the test `attach` runs it"),
     ("cargo run -p stele-codegen", "it writes sources; a test of `wire` compares them with what it writes"),

@@ -2,7 +2,7 @@
 //! proposed and approved; on a running bus, after a kill, and on a trail that no process writes.
 
 use crate::running::{Running, wait_until};
-use crate::{stele, stele_fails, stele_json, stele_ok, text};
+use crate::{stele_fails, stele_json, stele_ok, text};
 use serde_json::Value;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -31,11 +31,16 @@ struct Bus {
 
 impl Bus {
     fn start(folder: &Path) -> Self {
+        Self::start_with(folder, "", "")
+    }
+
+    /// As `start`, with more lines for the bus and in the configuration.
+    fn start_with(folder: &Path, of_bus: &str, more: &str) -> Self {
         let name =
             format!("operator-{}-{}", std::process::id(), folder.file_name().unwrap().to_string_lossy());
         let configuration = format!(
-            "[bus]\nname = '{name}'\nring_mib = 1\n[journal]\nsegment_mib = 1\n[feed]\npace = 'real-time'\n\
-             spec = 'generator:7'\n[[strategy]]\nname = 'ma-cross'\n[[strategy]]\nname = 'dip-buyer'\n{FAR_MAKER}"
+            "[bus]\nname = '{name}'\nring_mib = 1\n{of_bus}[journal]\nsegment_mib = 1\n[feed]\npace = 'real-time'\n\
+             spec = 'generator:7'\n[[strategy]]\nname = 'ma-cross'\n[[strategy]]\nname = 'dip-buyer'\n{FAR_MAKER}{more}"
         );
         std::fs::write(folder.join("run.toml"), configuration).unwrap();
         Self::again(folder, name)
@@ -163,7 +168,8 @@ fn a_strategy_is_paused_and_changed_while_it_runs_and_stays_so_over_a_kill_until
     assert_eq!(acts, ["pause strategy 1", "set the parameters of strategy 1", "resume strategy 1"]);
     assert_eq!((&summary["acts"][0]["by"], &summary["acts"][0]["reason"]), (&12.into(), &"news".into()));
     let page = stele_ok(&["summary", text(&trail), "--unlogged"]);
-    assert!(page.contains("by party 12, caller not verified: news"), "{page}");
+    let user = rustix::process::geteuid().as_raw();
+    assert!(page.contains(&format!("by party 12, user {user}: news")), "the kernel named the user: {page}");
 }
 
 impl Bus {
@@ -238,7 +244,6 @@ fn working(trail: &Path) -> Vec<(u64, u16)> {
     controls.into_open_orders().iter().map(|order| (order.sequence, order.strategy)).collect()
 }
 
-/// Without the sequencer's part, the request alone is on the log, and the command says so.
 #[test]
 fn one_working_order_is_cancelled_and_the_others_are_not() {
     let folder = tempfile::tempdir().unwrap();
@@ -249,76 +254,135 @@ fn one_working_order_is_cancelled_and_the_others_are_not() {
     bus.act(&words(&["strategy", "pause", "market-maker"]));
     sleep(Duration::from_millis(200));
     let all: Vec<u64> = quotes().collect();
-    let order = all[0].to_string();
-    let output = stele(&[&words(&["order", "cancel", &order])[..], &["--bus", &bus.name, "--json"]].concat());
+    let said = bus.act(&words(&["order", "cancel", &all[0].to_string()]));
     let requests = found::<OperatorCancel>(&trail);
     let [(requested, request)] = &requests[..] else { panic!("{} requests", requests.len()) };
     assert_eq!((request.order_sequence.get(), request.party.get()), (all[0], 12));
-    if output.status.success() {
-        let said: Value = serde_json::from_slice(&output.stdout).unwrap();
-        let cancels = found::<CancelOrder>(&trail);
-        let own: Vec<_> = cancels.iter().filter(|(_, it)| it.cause.get() == *requested).collect();
-        assert_eq!((own.len(), own[0].0, own[0].1.publisher.get()), (1, said["cancel"].as_u64().unwrap(), 0));
-        wait_until("it is done", || quotes().all(|at| at != all[0]));
-        assert_eq!(quotes().collect::<Vec<_>>(), &all[1..], "the others work");
-    } else {
-        let errors = String::from_utf8_lossy(&output.stderr);
-        assert!(output.status.code() == Some(1) && errors.contains("did not follow"), "{errors}");
-    }
+    let cancels = found::<CancelOrder>(&trail);
+    let own: Vec<_> = cancels.iter().filter(|(_, it)| it.cause.get() == *requested).collect();
+    assert_eq!((own.len(), own[0].1.publisher.get(), &said["cancel"]), (1, 0, &own[0].0.into()));
+    wait_until("it is done", || quotes().all(|at| at != all[0]));
+    assert_eq!(quotes().collect::<Vec<_>>(), &all[1..], "the others work");
     bus.end();
     stele_ok(&["check-strategy", text(&trail)]);
 }
 
 #[test]
-fn a_proposed_limit_is_in_force_only_when_another_person_approves_it() {
+fn a_proposed_limit_is_not_in_force_and_its_user_cannot_approve_it_under_another_number() {
     let folder = tempfile::tempdir().unwrap();
     let bus = Bus::start(folder.path());
     let trail = bus.trail.clone();
     let propose = ["limit", "propose", "open-orders", "50", "--strategy", "2"];
-    let proposed = sequence(&bus.act(&words(&propose)));
-    let limits = || {
-        let limits = found::<RiskLimit>(&trail).into_iter();
-        limits
-            .filter(|(_, limit)| limit.check == Check::OPEN_ORDERS)
-            .map(|(_, limit)| limit)
-            .collect::<Vec<_>>()
-    };
-    assert!(limits().is_empty(), "it is proposed only");
-    let number = proposed.to_string();
-    let said = bus.fails(&["limit", "approve", &number, "--by", "12"], 2);
+    let proposed = sequence(&bus.act(&words(&propose))).to_string();
+    let said = bus.fails(&["limit", "approve", &proposed, "--by", "12"], 2);
     assert!(said.contains("cannot approve its own"), "{said}");
-    bus.act(&["limit", "approve", &number, "--by", "7"]);
-    let [limit] = limits()[..] else { panic!("one limit") };
-    assert_eq!((limit.limit.get(), limit.proposal.get()), (50, proposed));
-    assert_eq!((limit.changed_by.get(), limit.approved_by.get()), (12, 7));
-    let said = bus.fails(&["limit", "approve", &number, "--by", "7"], 1);
-    assert!(said.contains("was approved already"), "{said}");
-    assert!(bus.fails(&words(&propose), 1).contains("in force already"));
+    let said = bus.fails(&["limit", "approve", &proposed, "--by", "7"], 1);
+    assert!(said.contains("was made by the same user"), "{said}");
     assert!(bus.fails(&["limit", "approve", "1", "--by", "7"], 2).contains("is not a proposal but a "));
+    assert!(bus.fails(&["limit", "approve", "99999999999", "--by", "7"], 2).contains("no event 99999999999"));
+    let limits =
+        || found::<RiskLimit>(&trail).iter().filter(|(_, it)| it.check == Check::OPEN_ORDERS).count();
+    assert_eq!(limits(), 0, "it is proposed only");
 
-    let stale = ["limit", "propose", "open-orders", "60", "--strategy", "2"];
-    let stale = sequence(&bus.act(&words(&stale))).to_string();
-    bus.act(&["limit", "set", "open-orders", "40", "--strategy", "2", "--by", "12", "--approved-by", "7"]);
-    let said = bus.fails(&["limit", "approve", &stale, "--by", "7"], 1);
-    assert!(said.contains("the limit has changed since") && said.contains("40 is in force now"), "{said}");
-
+    bus.act(&["limit", "set", "open-orders", "50", "--strategy", "2", "--by", "12", "--approved-by", "7"]);
+    assert!(bus.fails(&words(&propose), 1).contains("in force already"));
     let short = ["limit", "propose", "open-orders", "70", "--strategy", "2", "--expires", "+1s"];
     let short = sequence(&bus.act(&words(&short))).to_string();
     sleep(Duration::from_millis(1_100));
     assert!(bus.fails(&["limit", "approve", &short, "--by", "7"], 1).contains("expired at"));
     bus.fails(&words(&["limit", "propose", "open-orders", "1", "--expires", "2020-01-01"]), 2);
     bus.end();
-
-    let on_trail = |words: &[&str]| stele_json(&[words, &["--trail", text(&trail)]].concat());
-    let last = sequence(&on_trail(&words(&["limit", "propose", "notional", "5000", "--account", "1"])));
-    on_trail(&["limit", "approve", &last.to_string(), "--by", "7"]);
-    assert_eq!(count::<LimitProposed>(&trail), 4);
-    assert_eq!(count::<KillSwitch>(&trail), 0);
+    assert_eq!((count::<LimitProposed>(&trail), count::<KillSwitch>(&trail), limits()), (2, 0, 1));
     stele_ok(&["verify", text(&trail)]);
     let acts = stele_json(&["summary", text(&trail), "--unlogged"])["acts"].clone();
     assert_eq!(acts[0]["act"], "propose to set the limit OpenOrders to 50 for strategy 2");
-    assert_eq!(
-        acts[1]["act"],
-        format!("set the limit OpenOrders to 50 for strategy 2, as event {proposed} proposed")
+    assert_eq!(acts[1]["act"], "set the limit OpenOrders to 50 for strategy 2");
+}
+
+#[test]
+fn a_limit_that_a_stopped_trail_refuses_is_not_reported_as_set() {
+    let folder = tempfile::tempdir().unwrap();
+    let bus = Bus::start(folder.path());
+    let trail = bus.trail.clone();
+    bus.end();
+    let set = ["limit", "set", "notional", "5", "--by", "12", "--trail", text(&trail)];
+    let said = stele_fails(&[&set[..], &["--algorithm", "3"]].concat(), 1);
+    assert!(said.contains("the change was refused, by event"), "{said}");
+    stele_ok(&[&set[..], &["--account", "1"]].concat());
+}
+
+#[test]
+fn with_people_a_limit_that_is_set_is_proposed_and_its_proposer_cannot_approve_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let user = rustix::process::geteuid().as_raw();
+    let person = |number: u32, user: u32| {
+        format!(
+            "[[person]]\nnumber = {number}\ncode = 'p{number}'\nuser = {user}\nroles = ['risk', 'trader']\n"
+        )
+    };
+    let socket = folder.path().join("bus.sock");
+    let people = person(12, user) + &person(7, user + 1);
+    let mut bus = Bus::start_with(folder.path(), &format!("socket = '{}'\n", text(&socket)), &people);
+    bus.name = text(&socket).to_owned();
+    let trail = bus.trail.clone();
+    let set = ["limit", "set", "open-orders", "50", "--strategy", "2"];
+    let said = bus.fails(&[&words(&set)[..], &["--approved-by", "7"]].concat(), 2);
+    assert!(said.contains("leave out --approved-by"), "{said}");
+    let proposed = sequence(&bus.act(&words(&set)));
+    let proposals = found::<LimitProposed>(&trail);
+    let [(at, proposal)] = &proposals[..] else { panic!("one proposal") };
+    assert_eq!((*at, proposal.proposed_by.get(), proposal.caller_user.get()), (proposed, 12, user));
+    let said = bus.fails(&["limit", "approve", &proposed.to_string(), "--by", "7"], 1);
+    assert!(said.contains(&format!("was made by the same user, {user}")), "{said}");
+    let paused = bus.act(&words(&["strategy", "pause", "1"]));
+    assert_eq!(paused["verified"], true);
+    let commands = found::<StrategyCommand>(&trail);
+    assert_eq!(commands[0].1.caller_user.get(), user);
+    bus.end();
+    let limits = found::<RiskLimit>(&trail);
+    assert!(limits.iter().all(|(_, limit)| limit.check != Check::OPEN_ORDERS), "none is in force");
+    let page = stele_ok(&["summary", text(&trail), "--unlogged"]);
+    assert!(page.contains(&format!("by party 12, user {user}: news")), "{page}");
+}
+
+#[test]
+fn on_several_shards_an_act_on_one_log_names_the_shard() {
+    let folder = tempfile::tempdir().unwrap();
+    let name = format!("operator-shards-{}", std::process::id());
+    let configuration = format!(
+        "[bus]\nname = '{name}'\nring_mib = 1\n[journal]\nsegment_mib = 1\n[feed]\npace = 'real-time'\n\
+         spec = 'generator:7'\n[[shard]]\nid = 1\ninstruments = ['GEN001', 'GEN002']\n[[shard]]\nid = 2\n\
+         instruments = 'rest'\n[[strategy]]\nname = 'ma-cross'\nshard = 1\n[[strategy]]\nname = 'ma-cross'\n\
+         shard = 2\n"
     );
+    std::fs::write(folder.path().join("run.toml"), configuration).unwrap();
+    let (file, trails) = (folder.path().join("run.toml"), folder.path().join("trail"));
+    let child = Command::new(env!("CARGO_BIN_EXE_stele"))
+        .args(["run", "-c", text(&file), "--dir", text(&trails), "--seconds", "300"])
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let second = trails.join("shard-2");
+    let bus = Bus { running: Running(child), name, trail: second.clone(), said: PathBuf::new() };
+    wait_until("both shards trade", || {
+        [1, 2].iter().all(|shard| count::<NewOrder>(&trails.join(format!("shard-{shard}"))) > 0)
+    });
+    let said = bus.fails(&words(&["strategy", "pause", "ma-cross"]), 2);
+    assert!(said.contains("several strategies") && said.contains("2 on shard 2"), "{said}");
+    let paused = bus.act(&words(&["strategy", "pause", "2"]));
+    assert_eq!((&paused["entered"][0]["shard"], paused["entered"].as_array().unwrap().len()), (&2.into(), 1));
+    assert!(bus.fails(&words(&["order", "cancel", "5"]), 2).contains("choose one with --shard"));
+    let propose = words(&["limit", "propose", "open-orders", "50", "--account", "1"]);
+    let proposed = bus.act(&propose);
+    assert_eq!(proposed["entered"].as_array().unwrap().len(), 2, "each shard has its own");
+    let of_second = proposed["entered"][1]["sequence"].to_string();
+    assert!(bus.fails(&["limit", "approve", &of_second, "--by", "7"], 2).contains("choose one with --shard"));
+    bus.fails(&["limit", "approve", &of_second, "--by", "7", "--shard", "2"], 1);
+    bus.end();
+    assert_eq!(
+        (count::<StrategyCommand>(&second), count::<StrategyCommand>(&trails.join("shard-1"))),
+        (1, 0)
+    );
+    stele_ok(&["check-strategy", text(&trails)]);
 }

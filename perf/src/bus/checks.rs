@@ -11,11 +11,11 @@ use crate::Percentiles;
 use crate::figure::latency_histogram;
 use std::hint::black_box;
 use std::time::Instant;
-use stele_bus::template;
 use stele_risk::{OrderTerms, Risk, RiskLimits, SequencedEvent};
 use stele_wire::codec::Message;
 use stele_wire::messages::{
-    CancelScope, Check, NewOrder, OrderType, RiskLimit, SCHEMA_VERSION, Side, TopOfBook,
+    AccountDefinition, CancelScope, Check, InstrumentClass, InstrumentDefinition, NewOrder, OrderType,
+    RiskLimit, Side, TopOfBook,
 };
 use stele_wire::{Nanos, Sequence};
 
@@ -93,7 +93,9 @@ impl Log {
     /// A risk state with prices, limits and open orders.
     fn new() -> Self {
         let mut log = Self { risk: Risk::new(RiskLimits::default()), sequence: 0, time: 1_000_000_000 };
+        log.event(&AccountDefinition { account: 1.into(), ..AccountDefinition::NULL });
         for instrument in 1..=INSTRUMENTS as u32 {
+            log.event(&instrument_definition(instrument));
             let (bid_price, ask_price) = ((REFERENCE - 5).into(), (REFERENCE + 5).into());
             let top = TopOfBook { instrument: instrument.into(), bid_price, ask_price, ..TopOfBook::NULL };
             log.event(&top);
@@ -105,14 +107,17 @@ impl Log {
 
     fn event<M: Message>(&mut self, message: &M) {
         self.sequence += 1;
-        self.risk.on_sequenced(&SequencedEvent {
-            template_id: M::TEMPLATE_ID,
-            block_length: template(M::TEMPLATE_ID).expect("of the schema").block_length,
-            schema_version: SCHEMA_VERSION,
-            sequence: Sequence(self.sequence),
-            timestamp: Nanos(self.time),
-            body: message.as_bytes(),
-        });
+        self.risk.on_sequenced(&SequencedEvent::of(message, Sequence(self.sequence), Nanos(self.time)));
+    }
+}
+
+/// A share, so that price × quantity is its value.
+pub(crate) fn instrument_definition(instrument: u32) -> InstrumentDefinition {
+    InstrumentDefinition {
+        instrument: instrument.into(),
+        instrument_class: InstrumentClass::EQUITY,
+        quantity_exponent: 0,
+        ..InstrumentDefinition::NULL
     }
 }
 

@@ -39,7 +39,7 @@ use stele_strategies::agent::{AgentOptions, StrategyAgent};
 use stele_strategies::{Host, Registry};
 use stele_venue::OrderGateway;
 use stele_wire::codec::text_field;
-use stele_wire::messages::{Boolean, StrategyDefinition, TopOfBook};
+use stele_wire::messages::{AccountDefinition, Boolean, InstrumentDefinition, StrategyDefinition, TopOfBook};
 
 /// Ticks per second.
 pub(crate) const RATE: f64 = 500_000.0;
@@ -159,6 +159,11 @@ fn prelude(control: &mut Publisher, release: Watermark) -> io::Result<()> {
     for limit in checks::limits() {
         control.offer_message(&limit, NOT_RECEIVED).map_err(refused)?;
     }
+    let account = AccountDefinition { account: 1.into(), ..AccountDefinition::NULL };
+    control.offer_message(&account, NOT_RECEIVED).map_err(refused)?;
+    let mut body = [0; 512];
+    let body = checks::instrument_definition(1).encode(&mut body, []).expect("a definition without legs");
+    control.offer(InstrumentDefinition::TEMPLATE_ID, body, NOT_RECEIVED).map_err(refused)?;
     let (bid_price, ask_price) = ((checks::REFERENCE - 5).into(), (checks::REFERENCE + 5).into());
     let top = TopOfBook { instrument: 1.into(), bid_price, ask_price, ..TopOfBook::NULL };
     control.offer_message(&top, NOT_RECEIVED).map_err(refused)?;

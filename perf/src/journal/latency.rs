@@ -23,7 +23,7 @@ use std::time::{Duration, Instant};
 use stele_bus::NOT_RECEIVED;
 use stele_wire::bounds::PADDING_LENGTH_MIN;
 use stele_wire::frame::frame_length;
-use stele_wire::messages::NewOrder;
+use stele_wire::messages::{NewOrder, Side};
 use stele_wire::units::Position;
 
 /// The latencies of one run.
@@ -106,7 +106,9 @@ fn measure(mut running: Running, mut arrivals: Arrivals, length: Duration) -> Re
 /// Returns an order that passes every check. Its batch closes at once, because the order waits for its
 /// release.
 fn order() -> NewOrder {
-    let mut order = NewOrder::NULL;
+    let mut order = NewOrder { side: Side::BUY, ..NewOrder::NULL };
+    order.account.set(1);
+    order.instrument.set(1);
     order.quantity.set(1);
     order.limit_price.set(1_000_000_000);
     order

@@ -18,8 +18,9 @@ use stele_journal::{
     Directory, Journal, JournalOptions, JournalStatistics, LockError, PreparedSegments, Storage, TrailSite,
     WriterLock, open,
 };
-use stele_risk::{Risk, RiskLimits};
-use stele_wire::units::{Nanos, TrailId};
+use stele_risk::{Risk, RiskCapacity, RiskLimits, SequencedEvent};
+use stele_wire::messages::{AccountDefinition, InstrumentDefinition};
+use stele_wire::units::{Nanos, Sequence, TrailId};
 
 /// The length of the publisher's ring in words; the load is published in large batches.
 const PUBLISHER_WORDS: usize = 256 << 10;
@@ -66,7 +67,7 @@ impl Rig {
             start.position,
         )
         .map_err(io::Error::other)?;
-        let risk = Risk::new(RiskLimits::default());
+        let risk = risk();
         let mut sequencer =
             Sequencer::new(&start, parts.writer, UtcClock::new(), risk).map_err(io::Error::other)?;
         let publisher = sequencer.publisher(1, "load", PUBLISHER_WORDS, Grants::all());
@@ -85,6 +86,25 @@ impl Rig {
         let core = Core::spawn(options, vec![Box::new(agent)]).map_err(io::Error::other)?;
         Ok(Running { sequencer, publisher, ring, core, statistics, block_length })
     }
+}
+
+/// The orders of a measurement, which no venue answers, so that all of them stay open.
+const ORDERS_MAX: usize = 256 << 10;
+
+/// Risk checks that know the account 1 and the instrument 1.
+fn risk() -> Risk {
+    let capacity = RiskCapacity {
+        open_orders: ORDERS_MAX,
+        strategy_open_orders: ORDERS_MAX,
+        account_open_orders: ORDERS_MAX,
+        ..RiskCapacity::default()
+    };
+    let mut risk = Risk::new(RiskLimits { capacity, ..RiskLimits::default() });
+    let account = AccountDefinition { account: 1.into(), ..AccountDefinition::NULL };
+    let instrument = InstrumentDefinition { instrument: 1.into(), ..InstrumentDefinition::NULL };
+    risk.on_sequenced(&SequencedEvent::of(&account, Sequence(1), Nanos(1)));
+    risk.on_sequenced(&SequencedEvent::of(&instrument, Sequence(1), Nanos(1)));
+    risk
 }
 
 /// A rig whose journal is running.

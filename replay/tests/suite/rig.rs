@@ -18,8 +18,9 @@ use stele_venue::{OrderGateway, PaperVenue};
 use stele_wire::codec::text_field;
 use stele_wire::frame::seal;
 use stele_wire::messages::{
-    BookLevel, Boolean, EndReason, InstrumentDefinition, MarketFlags, NewOrder, OrderType, RiskLimit,
-    SchemaText, Side, SnapshotTaken, StrategyAct, StrategyCommand, StrategyDefinition, TimeInForce,
+    AccountDefinition, BookLevel, Boolean, EndReason, InstrumentDefinition, MarketFlags, NewOrder, OrderType,
+    RiskLimit, SchemaText, Side, SnapshotTaken, StrategyAct, StrategyCommand, StrategyDefinition,
+    TimeInForce,
 };
 use stele_wire::units::{Epoch, Nanos, Position, Sequence};
 use zerocopy::little_endian::{I64, U16, U32, U64};
@@ -87,7 +88,10 @@ impl Rig {
     /// Begins the session, the instrument and the strategy.
     pub(crate) fn begin(&mut self, name: &str, parameters: &str, is_resumed: bool) {
         let mut buffer = [0; 1024];
-        self.control.begin(&SessionBeginning::of_epoch(Epoch(self.epoch))).unwrap();
+        let account = |account| AccountDefinition { account: U32::new(account), ..AccountDefinition::NULL };
+        let beginning = SessionBeginning::of_epoch(Epoch(self.epoch));
+        let accounts = vec![account(7), account(8)];
+        self.control.begin(&SessionBeginning { accounts, ..beginning }).unwrap();
         let definition = InstrumentDefinition {
             instrument: U32::new(1),
             source: U16::new(SOURCE),

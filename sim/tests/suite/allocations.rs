@@ -14,7 +14,7 @@ use stele_testkit::allocations;
 use stele_venue::paper_exchange::{PaperExchange, PaperOptions};
 use stele_venue::{OrderGateway, PaperVenue};
 use stele_wire::codec::text_field;
-use stele_wire::messages::{Boolean, StrategyDefinition};
+use stele_wire::messages::{AccountDefinition, Boolean, StrategyDefinition};
 use stele_wire::{Epoch, Identity, Nanos, Position, Sequence};
 
 const START: Nanos = Nanos(1_767_623_400_000_000_000);
@@ -56,7 +56,8 @@ fn from_the_feed_to_the_reports_nothing_allocates_once_it_is_warm() {
     let mut player = Player::new(Box::new(flow), feed, clock.clone(), Pace::Fast);
 
     let mut control = ControlPublisher::new(control);
-    control.begin(&SessionBeginning::of_epoch(Epoch(1))).unwrap();
+    let accounts = vec![AccountDefinition { account: 1.into(), ..AccountDefinition::NULL }];
+    control.begin(&SessionBeginning { accounts, ..SessionBeginning::of_epoch(Epoch(1)) }).unwrap();
     for (id, name) in [(1, "ma-cross"), (2, "dip-buyer")] {
         let definition = StrategyDefinition {
             strategy: id.into(),

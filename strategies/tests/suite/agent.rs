@@ -73,6 +73,15 @@ fn clock_now(clock: &ManualClock) -> Nanos {
 }
 
 fn define(feed: &mut Publisher) {
+    let account = AccountDefinition { account: U32::new(10), ..AccountDefinition::NULL };
+    feed.offer_message(&account, NOT_RECEIVED).unwrap();
+    for instrument in 1..=3 {
+        let definition =
+            InstrumentDefinition { instrument: U32::new(instrument), ..InstrumentDefinition::NULL };
+        let mut body = [0; 512];
+        let body = definition.encode(&mut body, []).unwrap();
+        feed.offer(InstrumentDefinition::TEMPLATE_ID, body, NOT_RECEIVED).unwrap();
+    }
     for (id, name, publisher) in
         [(1, "ma-cross", STRATEGIES), (2, "dip-buyer", STRATEGIES), (3, "ma-cross", 9)]
     {

@@ -6,7 +6,7 @@ use stele_bus::{
     Agent, Counters, Event, Grants, LogRing, RingOptions, RingParts, Sequencer, SequencerStart, UtcClock,
     Watermark,
 };
-use stele_risk::{Risk, RiskLimits};
+use stele_risk::RiskLimits;
 use stele_strategies::Random;
 use stele_testkit::allocations;
 use stele_venue::paper_exchange::{Counterparty, Delay, PaperExchange, PaperOptions, QueueModel};
@@ -16,8 +16,8 @@ use stele_wire::codec::Message;
 use stele_wire::frame::{FrameHeader, frame_length};
 use stele_wire::messages::{
     BookAdd, BookCancel, BookExecute, Boolean, CancelOrder, CancelScope, InstrumentDefinition, MarketFlags,
-    MassCancel, NewOrder, OrderDropped, OrderType, ReplaceOrder, SCHEMA_ID, SCHEMA_VERSION, Side,
-    TimeInForce,
+    MassCancel, NewOrder, OrderCancelled, OrderDropped, OrderStatus, OrderType, ReplaceOrder, SCHEMA_ID,
+    SCHEMA_VERSION, Side, TimeInForce,
 };
 use stele_wire::{Frame, Identity, Nanos, Position, Sequence};
 use zerocopy::little_endian::{U16, U64};
@@ -277,10 +277,11 @@ fn orders_leave_cancels_overtake_them_and_what_waits_is_dropped_without_an_alloc
         segment_length: 1 << 20,
         block_length: 4096,
     };
-    let risk = Risk::new(RiskLimits::default());
+    let risk = crate::rig::defined(RiskLimits::default());
     let mut sequencer = Sequencer::new(&start, writer, UtcClock::new(), risk).unwrap();
     let mut strategy = sequencer.publisher(1, "strategy", 4096, Grants::all());
     let released = sequencer.publisher(2, "gateway", 4096, Grants::all());
+    let mut reports = sequencer.publisher(3, "venue", 4096, Grants::all());
     let orders = sequencer.gating_consumer("gateway");
     let counters = Counters::create().unwrap();
     let mut gateway =
@@ -292,13 +293,7 @@ fn orders_leave_cancels_overtake_them_and_what_waits_is_dropped_without_an_alloc
 
     let before = allocations();
     for step in 1..=20_000_u64 {
-        let order = NewOrder {
-            client_order_id: step.into(),
-            quantity: 1.into(),
-            limit_price: 10.into(),
-            side: Side::BUY,
-            ..NewOrder::NULL
-        };
+        let order = crate::rig::order(step, 1);
         let order = order.encode(&mut buffer, [], b"", b"").unwrap();
         strategy.offer(NewOrder::TEMPLATE_ID, order, Nanos(1)).unwrap();
         // An order that left long ago, and every fourth time the order that was just sent.
@@ -309,6 +304,14 @@ fn orders_leave_cancels_overtake_them_and_what_waits_is_dropped_without_an_alloc
             let mass = MassCancel { scope: CancelScope::ALL, side: Side::NONE, ..MassCancel::NULL };
             strategy.offer_message(&mass, Nanos(1)).unwrap();
         }
+        // The venue has long answered: otherwise the orders would stay open until there is no room.
+        let done = OrderCancelled {
+            client_order_id: step.saturating_sub(1_000).into(),
+            account: 1.into(),
+            status: OrderStatus::DONE,
+            ..OrderCancelled::NULL
+        };
+        reports.offer_message(&done, Nanos(1)).unwrap();
         gateway.venue().takes_cancels_only = step % 64 < 32;
         sequencer.do_work().unwrap();
         let (from, batched) = (ring.watermarks().written(), ring.watermarks().batched());

@@ -2,6 +2,7 @@
 //!
 //! The second process is this test program again, with a test that does something only when it finds the
 //! socket. It trades through an [`OrderGateway`] whose venue writes each order to the socket.
+#![allow(clippy::disallowed_methods, reason = "the test kills a process, and processes take time")]
 
 use crate::rig::{Rig, START, order, order_body};
 use std::io::{Read, Write};

@@ -11,7 +11,6 @@
 //! | `shards.toml`, `examples/shards.toml` | the file of the repository |
 //! | `--case` of `hold release` | a case with a hold |
 //! | `strategy resume` | the strategy is paused before |
-//! | `PROPOSAL` | a limit that was proposed on the trail before |
 //! | `BUS`, or a bus without a name | a bus that runs for the whole test |
 //! | `imbalance` and its `ratio`, the strategy of one's own in a page | ma-cross and its `fast` |
 //! | `cargo run … --` | the program |
@@ -35,8 +34,6 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 use stele_door::DoorClient;
-use stele_journal::TrailReader;
-use stele_wire::messages::LimitProposed;
 
 /// The seconds of a run or a demo that would take longer.
 const SECONDS: &str = "0.3";
@@ -115,18 +112,6 @@ impl Prepared {
         });
         name
     }
-}
-
-/// The sequence of the last proposal on the trail.
-fn last_proposal(trail: &Path) -> u64 {
-    let mut reader = TrailReader::open(trail).unwrap();
-    let mut last = None;
-    while let Some(entry) = reader.read_next().unwrap() {
-        if entry.frame.template_id() == LimitProposed::TEMPLATE_ID {
-            last = Some(entry.frame.sequence().0);
-        }
-    }
-    last.expect("a proposal was made")
 }
 
 fn spawn(words: &[&str]) -> Child {
@@ -239,12 +224,6 @@ impl<'a> Sandbox<'a> {
         if command.is("strategy") && command.has("resume") {
             let trail = self.path("trail");
             stele_ok(&["strategy", "pause", "1", "--reason", "x", "--by", "1", "--trail", text(&trail)]);
-        }
-        if let Some(proposal) = command.words.iter_mut().find(|word| *word == "PROPOSAL") {
-            let trail = self.path("trail");
-            let words = ["limit", "propose", "notional", "5", "--reason", "x", "--by", "1"];
-            stele_ok(&[&words[..], &["--trail", text(&trail)]].concat());
-            *proposal = last_proposal(&trail).to_string();
         }
         if command.is("generate") {
             command.set("--events", EVENTS);

@@ -20,8 +20,8 @@ use stele_strategies::{
 use stele_venue::{OpenOrder, OrderGateway, OrderInDoubt, Reconciliation, VenueBusy};
 use stele_wire::codec::text_field;
 use stele_wire::messages::{
-    Boolean, EndReason, InstrumentDefinition, InstrumentDefinitionLegs, MarketFlags, NewOrder, OrderAccepted,
-    OrderFilled, OrderStatus, Side, StrategyDefinition, Trade,
+    AccountDefinition, Boolean, EndReason, InstrumentDefinition, InstrumentDefinitionLegs, MarketFlags,
+    NewOrder, OrderAccepted, OrderFilled, OrderStatus, Side, StrategyDefinition, Trade,
 };
 use stele_wire::units::{Epoch, Nanos, Price, Quantity};
 
@@ -280,7 +280,9 @@ impl Shard {
     }
 
     pub(crate) fn begin_with(&mut self, strategy: &str, is_resumed: bool) {
-        self.control.begin(&SessionBeginning::of_epoch(Epoch(self.epoch))).unwrap();
+        let accounts = vec![AccountDefinition { account: ACCOUNT.into(), ..AccountDefinition::NULL }];
+        let beginning = SessionBeginning::of_epoch(Epoch(self.epoch));
+        self.control.begin(&SessionBeginning { accounts, ..beginning }).unwrap();
         let definition = InstrumentDefinition {
             instrument: 1.into(),
             source: 1.into(),
