@@ -129,15 +129,15 @@ impl Risk {
     pub(crate) fn check_room(&self, order: &OrderTerms, found: &Found<'_>, now: u64) -> Verdict {
         let (ledger, capacity) = (&self.ledger, &self.capacity);
         let legs = order.legs().len();
-        room(ledger.orders.capacity(), ledger.orders.len() + legs)?;
+        room(ledger.orders.room(), ledger.orders.len() + legs)?;
         room(capacity.strategy_open_orders, found.strategy.open as usize + legs)?;
         room(capacity.account_open_orders, found.account.open as usize + legs)?;
         if !found.has_holding {
-            room(ledger.holdings.capacity(), ledger.holdings.len() + 1)?;
+            room(ledger.holdings.room(), ledger.holdings.len() + 1)?;
             room(capacity.strategy_holdings, found.strategy.holdings as usize + 1)?;
         }
         if !found.has_strategy {
-            room(ledger.strategies.capacity(), ledger.strategies.len() + 1)?;
+            room(ledger.strategies.room(), ledger.strategies.len() + 1)?;
         }
         if !found.has_source {
             room(RISK_PUBLISHERS_MAX, self.publishers.len() + 1)?;

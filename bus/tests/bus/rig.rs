@@ -48,10 +48,10 @@ pub(crate) fn start() -> SequencerStart {
 /// The instruments that the checks of a [`Rig`] know. The highest bits of an id may number events.
 const INSTRUMENTS: u32 = 8_192;
 
-/// Checks that know the accounts 1 and 2 and some instruments, as from events of an earlier session.
+/// Checks that know the accounts 1 to 8 and some instruments, as from events of an earlier session.
 pub(crate) fn defined(limits: RiskLimits) -> Risk {
     let mut risk = Risk::new(limits);
-    for account in 1..=2 {
+    for account in 1..=8 {
         let definition = AccountDefinition { account: account.into(), ..AccountDefinition::NULL };
         risk.on_sequenced(&SequencedEvent::of(&definition, Sequence(1), Nanos(1)));
     }

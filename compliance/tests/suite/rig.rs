@@ -2,16 +2,16 @@
 //! everything.
 #![allow(dead_code, reason = "each test that shares this rig uses a part of it")]
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use stele_bus::session::{SchemaDocument, SessionEnding};
 use stele_bus::{
     Agent, AgentError, Clock as _, ControlPublisher, Event, Grants, LogRing, ManualClock, NOT_RECEIVED,
-    Publisher, Refusal, RingOptions, Sequencer, SessionBeginning, Watermark,
+    Publisher, RecordedNumbers, Refusal, RingOptions, Sequencer, SessionBeginning, Watermark,
 };
 use stele_journal::format::{HeaderState, SegmentHeader, segment_name};
-use stele_journal::{Journal, JournalOptions};
+use stele_journal::{Journal, JournalOptions, TrailReader};
 use stele_risk::{Risk, RiskLimits};
 use stele_venue::{OrderGateway, Venue, VenueBusy};
 use stele_wire::codec::Message;
@@ -78,6 +78,7 @@ impl Rig {
     /// A session without an event.
     pub(crate) fn silent(folder: &Path) -> Self {
         let now = Nanos(1_700_000_000_000_000_000);
+        let numbers = numbers(folder);
         let options = JournalOptions { segment_length: 256 << 10, ..JournalOptions::default() };
         let opened = Journal::open(folder, &options, now).unwrap();
         let start = opened.start;
@@ -87,6 +88,7 @@ impl Rig {
         let limits = RiskLimits { order_quantity_max: Some(QUANTITY_MAX), ..RiskLimits::default() };
         let risk = Risk::new(limits);
         let mut sequencer = Sequencer::new(&start, parts.writer, clock.clone(), risk).unwrap();
+        sequencer.continue_numbering(numbers);
         let mut publisher = |id, name| sequencer.publisher(id, name, 64 << 10, Grants::all());
         let (control, feed) = (publisher(1, "control"), publisher(2, "feed"));
         let (releases, reports) = (publisher(4, "gateway"), publisher(5, "venue"));
@@ -310,4 +312,16 @@ impl Frames {
 pub(crate) fn write(path: &Path, bytes: &[u8]) {
     std::fs::remove_file(path).unwrap();
     std::fs::write(path, bytes).unwrap();
+}
+
+/// The last number of each publisher in the earlier sessions of the trail.
+fn numbers(folder: &Path) -> BTreeMap<u16, u64> {
+    let mut numbers = RecordedNumbers::default();
+    // Without an earlier session there is nothing to read.
+    if let Ok(mut reader) = TrailReader::open(folder) {
+        while let Some(entry) = reader.read_next().unwrap() {
+            numbers.on_event(&entry.frame);
+        }
+    }
+    numbers.last
 }

@@ -82,7 +82,7 @@ fn an_order_leaves_when_it_is_durable_and_the_release_is_logged() {
     assert_eq!(run.taken(), [1]);
     let end = run.gateway.venue().taken[0].1;
     assert!(end <= run.rig.ring.watermarks().durable());
-    assert_eq!(run.released(), [(1_002, 1)]);
+    assert_eq!(run.released(), [(1_003, 1)], "the grant of the publisher precedes it");
 }
 
 #[test]
