@@ -57,6 +57,11 @@ impl Grants {
         Self::from(GrantGroups::SESSION | GrantGroups::DEFINITIONS | GrantGroups::OPERATOR)
     }
 
+    /// Reports about orders, and the phases of the market: what a venue needs.
+    pub fn venue() -> Self {
+        Self::from(GrantGroups::REPORTS | GrantGroups::MARKET)
+    }
+
     /// Every group: for a program with a single publisher, and for tests.
     pub fn all() -> Self {
         let groups = [

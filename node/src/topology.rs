@@ -175,7 +175,7 @@ impl Topology {
         let orders = publisher(publishers::STRATEGIES, "strategies", strategies.into());
         let gateway = GrantGroups::RELEASE | GrantGroups::REPORTS;
         let releases = publisher(publishers::GATEWAY, "order gateway", gateway.into());
-        let reports = publisher(publishers::VENUE, "paper exchange", GrantGroups::REPORTS.into());
+        let reports = publisher(publishers::VENUE, "paper exchange", Grants::venue());
         let outside = parts.outside.into_iter();
         let ports = outside
             .map(|(id, name, grants)| sequencer.remote_publisher(id, &name, PUBLISHER_WORDS_DEFAULT, grants))

@@ -114,7 +114,7 @@ fn a_reset_sets_the_number_of_a_publisher_of_another_process_on_a_running_bus_an
     let door = find(&name);
     let mut publisher = door.publisher(door.shards()[0].shard, 100).unwrap();
     for _ in 0..5 {
-        publisher.offer_message(&Trade { source: SOURCE.into(), ..Trade::NULL }, NOT_RECEIVED).unwrap();
+        publisher.offer_message(&Trade::NULL, NOT_RECEIVED).unwrap();
     }
     while publisher.acknowledged().sequence < 5
         || publisher.acknowledged().position > publisher.ring().watermarks().durable()

@@ -129,8 +129,12 @@ fn with_people_a_change_names_its_caller_and_needs_the_role() {
     assert!(other.contains("names person 13 and the caller is person 12"), "{other}");
     let said = stele_ok(&[&switch[..], &["12"]].concat());
     assert!(said.contains(&format!("by person 12: user {user}, process ")), "{said}");
-    let limit = stele_fails(&["limit", "set", "notional", "1", "--by", "12", "--bus", text(&socket)], 1);
-    assert!(limit.contains("proposed by one person and approved by another"), "{limit}");
+    let set = ["limit", "set", "notional", "1", "--by", "12", "--reason", "a quiet day"];
+    let proposed = stele_ok(&[&set[..], &["--bus", text(&socket)]].concat());
+    assert!(
+        proposed.contains("proposed"),
+        "with people a limit is proposed, and another approves it: {proposed}"
+    );
     let trail = run.trail();
     let folder = run.end(door.welcome().process);
     let switches = found::<KillSwitch>(&trail);
@@ -179,7 +183,11 @@ fn a_reader_without_access_to_the_trail_follows_it_through_the_socket_and_change
         .unwrap();
     let mut lines = std::io::BufRead::lines(std::io::BufReader::new(reader.stdout.take().unwrap()));
     let first: Vec<String> = lines.by_ref().take(200).map(Result::unwrap).collect();
-    assert!(first.len() == 200 && first[1].contains("SessionStart"), "{}", first[1]);
+    assert!(
+        first.len() == 200 && first[..4].iter().any(|line| line.contains("SessionStart")),
+        "{:?}",
+        &first[..4]
+    );
     drop(lines);
     let _ = reader.wait();
     let process = run.running.0.id();

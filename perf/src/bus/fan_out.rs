@@ -57,8 +57,8 @@ pub(crate) fn ours(
             rig::publish(&mut publisher, parcels, &mut next, most)
         }),
         relay: Box::new(move || {
-            let own = u64::from(sequencer.next_sequence().0 == 1);
-            // The first event is the sequencer's record of the publisher's numbering.
+            // The first events are the sequencer's: the grants of the publisher, and its numbering.
+            let own = 2 * u64::from(sequencer.next_sequence().0 == 1);
             let events = rig::sequence(&mut sequencer);
             events - own.min(events)
         }),

@@ -86,8 +86,8 @@ fn measure(rig: Rig, setup: &JournalSetup, bytes: u64) -> Result<(Percentiles, u
                 }
             }
             running.turn()?;
-            // The first event is the sequencer's record of the publisher's numbering.
-            let sequenced = (running.sequencer.next_sequence().0 - 1).saturating_sub(1);
+            // The first events are the sequencer's: the grants of the publisher, and its numbering.
+            let sequenced = (running.sequencer.next_sequence().0 - 1).saturating_sub(2);
             if sequenced > published {
                 let now = begin.elapsed();
                 (published..sequenced)

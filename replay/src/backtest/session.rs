@@ -112,7 +112,7 @@ impl Session {
         let market = sequencer.publisher(publishers::MARKET, "market", MESSAGE_WORDS, Grants::market());
         let orders = sequencer.publisher(publishers::ORDERS, "strategy", ORDER_WORDS, strategies);
         let reports =
-            sequencer.publisher(publishers::REPORTS, "paper exchange", MESSAGE_WORDS, GrantGroups::REPORTS);
+            sequencer.publisher(publishers::REPORTS, "paper exchange", MESSAGE_WORDS, Grants::venue());
         let log = sequencer.gating_consumer("backtest");
         Ok(Self {
             now: Nanos(0),
