@@ -1,7 +1,7 @@
 //! What a publisher may submit: groups of messages, and the strategies, accounts and venues that it may name.
 //!
 //! The sequencer checks grants when it admits a submission. Without scopes that is one comparison of the
-//! template's group with the publisher's groups ([`Grants::mask`]). Everything else is off the hot path.
+//! template's group with the publisher's groups (`Grants::mask`). Everything else is off the hot path.
 
 use crate::bounds::{GRANT_SCOPES_MAX, NUMBER_STEP_MAX_DEFAULT};
 use crate::templates::Template;

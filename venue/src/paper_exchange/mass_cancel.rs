@@ -30,8 +30,8 @@ impl PaperExchange {
     }
 
     /// Asks for the cancel of every order, an emergency that needs no log. Like any other request it takes
-    /// [`PaperOptions::order_delay`] to the exchange. Returns how many orders worked, once none does; call it
-    /// again until then. A busy exchange does not take it.
+    /// [`order_delay`](super::PaperOptions::order_delay) to the exchange. Returns how many orders worked,
+    /// once none does; call it again until then. A busy exchange does not take it.
     pub fn cancel_everything(&mut self, now: Nanos) -> Option<usize> {
         if self.emergency == Emergency::No && !self.is_busy() {
             self.advance(now);
@@ -46,7 +46,8 @@ impl PaperExchange {
     }
 
     /// The connection to the gateway is lost at `now`. Requests in flight are lost with it. With
-    /// [`PaperOptions::cancel_on_disconnect`] every order is cancelled by the market.
+    /// [`cancel_on_disconnect`](super::PaperOptions::cancel_on_disconnect) every order is cancelled by the
+    /// market.
     pub fn on_disconnect(&mut self, now: Nanos) {
         self.advance(now);
         self.entries.clear();
