@@ -37,6 +37,16 @@ fn three_digits(value: f64) -> String {
     }
 }
 
+/// Text from the log for a terminal: control characters, such as line ends and escape sequences, are escaped,
+/// so that a text cannot forge a line of a report.
+pub(crate) fn one_line(text: &str) -> String {
+    let escaped = |character: char| match character.is_control() {
+        true => character.escape_default().to_string(),
+        false => character.to_string(),
+    };
+    text.chars().map(escaped).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -55,5 +65,11 @@ mod tests {
             [999, 1_234, 45_678, 7_890_123, 12_000_000_000].map(duration),
             ["999 ns", "1.23 µs", "45.7 µs", "7.89 ms", "12.0 s"]
         );
+    }
+
+    #[test]
+    fn a_text_from_the_log_stays_on_its_line_and_moves_no_cursor() {
+        assert_eq!(one_line("a\nb\u{1b}[31mRED"), "a\\nb\\u{1b}[31mRED");
+        assert_eq!(one_line("größer als 5 \"Lose\""), "größer als 5 \"Lose\"");
     }
 }

@@ -3,7 +3,7 @@
 use crate::failure::Failure;
 use crate::flush::FlushReport;
 use crate::keeper::KeepOutcome;
-use crate::readable::{duration, grouped};
+use crate::readable::{duration, grouped, one_line};
 use crate::sealer::SealOutcome;
 use crate::session::{EndedSession, EndedShard, ForwardedTotals};
 use crate::witnesses::CosignOutcome;
@@ -423,6 +423,7 @@ fn print_acts(page: &mut String, acts: &[OperatorAct]) {
         let code = act.reason_code.map_or(String::new(), |code| format!("reason code {code}"));
         let why = if act.reason.is_empty() { code } else { act.reason.clone() };
         let why = if why.is_empty() { "no reason given" } else { &why };
+        let (what, why) = (one_line(what), one_line(why));
         let _ = writeln!(page, "  {}  event {sequence}  {what}", Utc(*timestamp));
         let _ = writeln!(page, "    by party {by}{approved}{caller}: {why}");
     }

@@ -8,7 +8,7 @@ use super::kill_switch_wait::{self, Engaged};
 use crate::act::{Act, Purpose};
 use crate::cli::{ChangeArgs, KillSwitchArgs, LimitArgs, LimitCommand, LimitSetArgs, ScopeArgs};
 use crate::failure::Failure;
-use crate::people::different_people;
+use crate::people::{different_people, runs_with_people};
 use crate::running_bus::{self, BusShard, Made};
 use crate::signals::StopRequest;
 use serde::Serialize;
@@ -19,7 +19,10 @@ use stele_strategies::Registry;
 use stele_wire::Sequence;
 use stele_wire::bounds::BODY_LENGTH_MAX;
 use stele_wire::codec::{Message, WriteError, Writer};
-use stele_wire::messages::{CancelScope, Check, EndReason, KillSwitch, RiskLimit, SwitchState};
+use stele_wire::messages::{
+    CancelScope, Check, EndReason, KillSwitch, RiskLimit, StrategyAct, StrategyCommand, SwitchState,
+};
+use zerocopy::FromBytes as _;
 use zerocopy::little_endian::{I64, U16, U32};
 
 /// A change of a control, encoded for submission.
@@ -204,6 +207,17 @@ impl<'a> Change<'a> {
         self
     }
 
+    /// Whether it only makes trading less.
+    fn stops_trading(&self) -> bool {
+        match self.template_id {
+            KillSwitch::TEMPLATE_ID => KillSwitch::read_from_prefix(&self.body)
+                .is_ok_and(|(switch, _)| switch.state == SwitchState::ENGAGED),
+            StrategyCommand::TEMPLATE_ID => StrategyCommand::read_from_prefix(&self.body)
+                .is_ok_and(|(command, _)| command.act == StrategyAct::PAUSE),
+            _ => false,
+        }
+    }
+
     /// The body of the event.
     pub(super) fn body(&self) -> &[u8] {
         &self.body
@@ -226,6 +240,13 @@ pub(super) fn enter<M: Message>(
     command: &str,
 ) -> Result<Entries, Failure> {
     let Some(trail) = &args.trail else { return enter_live(args, change) };
+    if !change.stops_trading() && runs_with_people(&mut super::open_trail(trail)?)? {
+        return Err(Failure::not_so(format!(
+            "{}: its run has [[person]], and only the running bus can verify who asks",
+            trail.display()
+        ))
+        .help("on the stopped trail a kill switch can be engaged and a strategy paused, nothing else"));
+    }
     let purpose = Purpose { command, reason: &args.reason, ..Purpose::default() };
     let mut act = Act::begin(trail, &purpose)?;
     act.continue_numbering(change.numbers.clone());

@@ -28,7 +28,7 @@ use stele_strategies::host::StrategyState;
 use stele_strategies::{Host, Registry};
 use stele_venue::OpenOrder;
 use stele_venue::paper_exchange::{PaperExchange, PaperOptions};
-use stele_wire::messages::Check;
+use stele_wire::messages::{CancelScope, Check};
 use stele_wire::{Nanos, SCHEMA_TEXT, Sequence, ShardId};
 
 /// A shard whose configuration is checked and whose trail is read. Nothing is written yet.
@@ -162,7 +162,8 @@ impl<'a> Prepared<'a> {
         host.prepare(config.risk.instruments);
         exchange.prepare(config.risk.instruments);
         let resumable = resumable(&host, &strategies);
-        let acts = notices_of_acts(&host, &strategies, &resumable);
+        let mut acts = notices_of_acts(&host, &strategies, &resumable);
+        acts.extend(risk.engaged().map(notice_of_switch));
         let parts = ShardParts {
             id: plan.id,
             opened,
@@ -348,6 +349,14 @@ fn notices_of_acts(host: &Host, wanted: &[PlannedStrategy], resumable: &BTreeSet
         }
     }
     notices
+}
+
+/// The notice about a kill switch that is engaged since an earlier session.
+fn notice_of_switch((scope, id): (CancelScope, u32)) -> String {
+    let covered = if scope == CancelScope::ALL { "all orders".into() } else { format!("{scope} {id}") };
+    format!(
+        "a kill switch is engaged for {covered}: its orders are refused until `stele kill-switch --release`"
+    )
 }
 
 fn journal_options(

@@ -140,6 +140,13 @@ fn with_people_a_change_names_its_caller_and_needs_the_role() {
     let switches = found::<KillSwitch>(&trail);
     assert_eq!((switches.len(), switches[0].caller_user.get()), (1, user));
     assert_ne!(switches[0].caller_process, KillSwitch::NULL.caller_process);
+    // On the stopped trail the caller cannot be verified: only what stops trading is accepted.
+    let on_trail = ["--by", "99", "--reason", "typed at night", "--trail", text(&trail)];
+    for refused in [&["limit", "set", "notional", "5"][..], &["kill-switch", "--all", "--release"]] {
+        let why = stele_fails(&[refused, &on_trail].concat(), 1);
+        assert!(why.contains("only the running bus can verify who asks"), "{why}");
+    }
+    stele_ok(&[&["kill-switch", "--all"][..], &on_trail].concat());
     drop(folder);
 }
 
