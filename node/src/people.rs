@@ -21,8 +21,8 @@ pub(crate) fn different_people(by: u32, approved_by: Option<u32>) -> Result<(), 
 /// The most events before the `SessionStart` of an epoch: what the sequencer records about its publisher.
 const BEFORE_SESSION_MAX: usize = 8;
 
-/// Whether the configuration of the trail's newest run has people. Acts on the stopped trail, which are epochs
-/// of their own, have no configuration of a run and are passed over.
+/// Whether the configuration of the trail's newest run has people. Acts on the stopped trail, which are
+/// epochs of their own, have no configuration of a run and are passed over.
 ///
 /// # Errors
 /// [`Failure`]: the trail cannot be read.
