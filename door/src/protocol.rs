@@ -139,7 +139,7 @@ pub enum Code {
     Version,
     /// The caller may not do it.
     Denied,
-    /// There is no such shard, publisher or file.
+    /// The shard, the publisher or the file does not exist.
     NotFound,
     /// Another process is connected as this publisher.
     Taken,

@@ -21,7 +21,7 @@ pub(crate) struct BusShard {
 /// Finds the running bus named `name`, or the only one.
 ///
 /// # Errors
-/// [`Failure`]: there is no such bus, or it does not answer.
+/// [`Failure`]: the bus does not exist, or does not answer.
 pub(crate) fn find(name: Option<&str>) -> Result<DoorClient, Failure> {
     DoorClient::find(name).map_err(failed)
 }

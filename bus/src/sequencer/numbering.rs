@@ -202,8 +202,8 @@ impl<C: Clock> Desk<C> {
 }
 
 impl<C: Clock> Sequencer<C> {
-    /// Applies the reset that the desk kept, or records why it is refused: there is no such publisher in
-    /// another process, the number is too high, or the people are missing.
+    /// Applies the reset that the desk kept, or records why it is refused: the publisher is not in another
+    /// process, the number is too high, or the people are missing.
     #[cold]
     #[inline(never)]
     pub(super) fn reset_numbering(&mut self, pending: PendingReset) {

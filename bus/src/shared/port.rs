@@ -52,7 +52,7 @@ pub enum PortError {
     /// The sequencer is gone.
     #[error("the sequencer is gone")]
     SequencerGone,
-    /// There is no memory for the lane.
+    /// The memory for the lane cannot be allocated.
     #[error("no memory for the publisher's ring: {0}")]
     Memory(#[from] io::Error),
 }

@@ -98,8 +98,8 @@ pub(crate) struct PublisherArgs {
 pub(crate) enum PublisherCommand {
     /// Set the number after which a publisher of another process continues
     ///
-    /// A publisher's numbers only grow, and each is taken once. After a reset to a lower number, what was
-    /// sent before is no longer recognised as a duplicate.
+    /// A publisher's numbers only grow, and each is taken once. After a reset to a lower number, a number
+    /// that was used before is taken as new.
     Reset(PublisherResetArgs),
 }
 

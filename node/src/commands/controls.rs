@@ -232,7 +232,7 @@ fn write_texts(texts: &[&str], writer: &mut Writer<'_>) -> Result<(), WriteError
 /// durable.
 ///
 /// # Errors
-/// [`Failure`]: the change was refused, or there is no such bus, shard or trail.
+/// [`Failure`]: the change was refused, or the bus, shard or trail does not exist.
 pub(super) fn enter<M: Message>(
     args: &ChangeArgs,
     change: &Change<'_>,
@@ -279,7 +279,7 @@ fn enter_live(args: &ChangeArgs, change: &Change<'_>) -> Result<Entries, Failure
 /// Returns the chosen shards of the running bus, at least one, and who asks.
 ///
 /// # Errors
-/// [`Failure`]: there is no such bus or shard.
+/// [`Failure`]: the bus or the shard does not exist.
 pub(super) fn shards(args: &ChangeArgs) -> Result<(Vec<BusShard>, Made), Failure> {
     let door = DoorClient::find(args.bus.as_deref()).map_err(|error| {
         running_bus::failed(error).help("to change a stopped trail instead, give --trail DIR")

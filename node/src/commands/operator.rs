@@ -36,7 +36,7 @@ impl OperatedLog {
 /// Returns the logs that the arguments choose, at least one.
 ///
 /// # Errors
-/// [`Failure`]: there is no such bus or shard.
+/// [`Failure`]: the bus or the shard does not exist.
 pub(super) fn logs(args: &ChangeArgs) -> Result<Vec<OperatedLog>, Failure> {
     if let Some(trail) = &args.trail {
         return Ok(vec![OperatedLog { shard: None, trail: trail.clone() }]);

@@ -31,7 +31,7 @@ struct CancelReport {
 /// Carries out the act on an order.
 ///
 /// # Errors
-/// [`Failure`]: there is no such order, or it does not work.
+/// [`Failure`]: the order does not exist, or does not work any more.
 pub(crate) fn order(args: &OrderArgs, strategies: &Registry) -> Result<(), Failure> {
     let OrderCommand::Cancel(args) = &args.command;
     cancel(args, strategies)

@@ -134,7 +134,7 @@ fn propose_limit(
 /// Approves a proposed limit.
 ///
 /// # Errors
-/// [`Failure`]: there is no such proposal, or it cannot be approved any more.
+/// [`Failure`]: the proposal does not exist, or cannot be approved any more.
 pub(super) fn approve(args: &LimitApproveArgs, strategies: &Registry) -> Result<(), Failure> {
     let mut change = change_of(args, 0);
     let log = only_log(&change)?;

@@ -23,7 +23,7 @@ struct Publishers {
 /// Carries out the act on a publisher.
 ///
 /// # Errors
-/// [`Failure`]: there is no such publisher, or the reset was refused.
+/// [`Failure`]: the publisher does not exist, or the reset was refused.
 pub(crate) fn publisher(args: &PublisherArgs) -> Result<(), Failure> {
     let PublisherCommand::Reset(args) = &args.command;
     reset(args)

@@ -45,7 +45,7 @@ struct Changed {
 /// Carries out the act and prints what became of it.
 ///
 /// # Errors
-/// [`Failure`]: there is no such strategy, or the act does not apply to it.
+/// [`Failure`]: the strategy does not exist, or the act does not apply to it.
 pub(crate) fn strategy(args: &StrategyArgs, strategies: &Registry) -> Result<(), Failure> {
     let (act, name, pairs, change) = match &args.command {
         Command::Pause(args) => (StrategyAct::PAUSE, &args.strategy, &[][..], &args.change),

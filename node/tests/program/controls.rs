@@ -1,13 +1,12 @@
 //! Changes of kill switches and limits, on a running bus and on a trail that no process writes.
 
 use crate::running::{Running, wait_until};
-use crate::{stele_fails, stele_json, stele_ok, text};
+use crate::{count, found, stele_fails, stele_json, stele_ok, text};
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::thread::sleep;
 use std::time::Duration;
 use stele_journal::TrailReader;
-use stele_wire::codec::Message;
 use stele_wire::messages::{
     CancelOrder, Check, KillSwitch, NewOrder, OrderRejected, RefusedOrder, RiskLimit,
 };
@@ -45,19 +44,6 @@ impl Bus {
         let asked = Command::new("kill").args(["-INT", &self.running.0.id().to_string()]).status().unwrap();
         assert!(asked.success() && self.running.0.wait().unwrap().success());
     }
-}
-
-fn found<M: Message>(trail: &Path) -> Vec<(u64, M)> {
-    let Ok(mut reader) = TrailReader::open(trail) else { return Vec::new() };
-    let mut all = Vec::new();
-    while let Ok(Some(entry)) = reader.read_next() {
-        all.extend(entry.frame.message::<M>().map(|message| (entry.frame.sequence().0, *message)));
-    }
-    all
-}
-
-fn count<M: Message>(trail: &Path) -> usize {
-    found::<M>(trail).len()
 }
 
 #[test]

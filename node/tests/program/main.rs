@@ -36,6 +36,7 @@ use std::path::Path;
 use std::process::{Command, Output};
 use stele_journal::{TrailError, TrailReader};
 use stele_wire::Position;
+use stele_wire::codec::Message;
 
 /// Runs `stele` to its end.
 fn stele(arguments: &[&str]) -> Output {
@@ -73,4 +74,19 @@ fn log_end(trail: &Path) -> Result<Position, TrailError> {
 
 fn text(path: &Path) -> &str {
     path.to_str().expect("paths here are UTF-8")
+}
+
+/// The messages of a kind on a trail, each with its sequence; none while there is no trail yet.
+fn found<M: Message>(trail: &Path) -> Vec<(u64, M)> {
+    let Ok(mut reader) = TrailReader::open(trail) else { return Vec::new() };
+    let mut all = Vec::new();
+    while let Ok(Some(entry)) = reader.read_next() {
+        all.extend(entry.frame.message::<M>().map(|message| (entry.frame.sequence().0, *message)));
+    }
+    all
+}
+
+/// How many messages of a kind are on a trail.
+fn count<M: Message>(trail: &Path) -> usize {
+    found::<M>(trail).len()
 }

@@ -2,16 +2,14 @@
 //! proposed and approved; on a running bus, after a kill, and on a trail that no process writes.
 
 use crate::running::{Running, wait_until};
-use crate::{stele_fails, stele_json, stele_ok, text};
+use crate::{count, found, stele_fails, stele_json, stele_ok, text};
 use serde_json::Value;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::thread::sleep;
 use std::time::Duration;
-use stele_journal::TrailReader;
 use stele_replay::Controls;
 use stele_strategies::Registry;
-use stele_wire::codec::Message;
 use stele_wire::messages::{
     CancelOrder, Check, KillSwitch, LimitProposed, NewOrder, OperatorCancel, RiskLimit, StrategyAct,
     StrategyCommand, StrategyDefinition,
@@ -81,19 +79,6 @@ impl Bus {
         self.running.0.kill().unwrap();
         self.running.0.wait().unwrap();
     }
-}
-
-fn found<M: Message>(trail: &Path) -> Vec<(u64, M)> {
-    let Ok(mut reader) = TrailReader::open(trail) else { return Vec::new() };
-    let mut all = Vec::new();
-    while let Ok(Some(entry)) = reader.read_next() {
-        all.extend(entry.frame.message::<M>().map(|message| (entry.frame.sequence().0, *message)));
-    }
-    all
-}
-
-fn count<M: Message>(trail: &Path) -> usize {
-    found::<M>(trail).len()
 }
 
 /// The orders that the strategy decided on from event `from` to event `to`.
